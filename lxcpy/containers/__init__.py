@@ -1,0 +1,1 @@
+"""The directory of a container: its records and its log."""

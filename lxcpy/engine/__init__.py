@@ -1,0 +1,1 @@
+"""The verbs: they join the subjects and return data."""

@@ -1,0 +1,1 @@
+"""Images: names, configs, layers, archives and how the first one is made."""

@@ -1,0 +1,1 @@
+"""LXC: the config it reads and the tools it brings."""

@@ -1,0 +1,1 @@
+"""Bridges, addresses and the firewall table."""
