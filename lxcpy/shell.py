@@ -65,20 +65,18 @@ def run(
     import sh
 
     log.debug("run: %s", argv)
-    command = sh.Command(find(argv[0]))
-    options: dict[str, object] = {
-        "_env": ENVIRONMENT,
-        "_in": stdin or b"",
-        "_tty_out": False,
-        "_tty_in": False,
-        "_return_cmd": True,
-        "_decode_errors": "replace",
-        "_truncate_exc": False,
-        "_cwd": cwd,
-        "_timeout": timeout_s,
-    }
     try:
-        done = command(*argv[1:], **options)
+        done = sh.Command(find(argv[0]))(
+            *argv[1:],
+            _env=ENVIRONMENT,
+            _in=stdin or b"",
+            _tty_out=False,  # the default gives the program a terminal
+            _decode_errors="replace",
+            _truncate_exc=False,
+            _cwd=cwd,
+            _timeout=timeout_s,
+            _return_cmd=True,
+        )
     except sh.ErrorReturnCode as error:  # a signal is a subclass, with a negative exit_code
         result = Result(error.stdout, error.stderr.decode(errors="replace"), error.exit_code)
     except sh.TimeoutException as error:

@@ -113,7 +113,7 @@ def lock(path: str, *, what: str, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator
     except Timeout:
         holder = _holder(path)
         raise LxcpyError(
-            f"{what} is busy: process {holder or 'unknown'} has held its lock for {timeout_s:.0f} s",
+            f"{what} is busy: process {holder or 'unknown'} held its lock for {timeout_s:.0f} s",
             hint=f"look at it with: ps -fp {holder}" if holder else None,
         ) from None
     try:
