@@ -48,6 +48,11 @@ class Paths:
         return f"{self.root}/scratch"
 
     @property
+    def cache(self) -> str:
+        """What can be made again at any time: compiled templates."""
+        return f"{self.root}/cache"
+
+    @property
     def locks(self) -> str:
         return f"{self.runroot}/locks"
 
@@ -65,9 +70,11 @@ class Paths:
 
 def prepare(paths: Paths) -> None:
     """Make the fixed directories, private to root: layers hold set-uid programs of strangers."""
+    if os.path.isdir(paths.leases) and os.path.isdir(paths.scratch):
+        return  # the last ones of each root
     made = (
-        paths.layers, paths.images, paths.containers, paths.names, paths.networks, paths.scratch,
-        paths.locks, paths.leases, f"{paths.runroot}/containers",
+        paths.layers, paths.images, paths.containers, paths.names, paths.networks, paths.cache,
+        paths.scratch, f"{paths.runroot}/containers", paths.locks, paths.leases,
     )  # fmt: skip
     for directory in (paths.root, paths.runroot, *made):
         try:

@@ -39,7 +39,7 @@ def to_record(container: Container) -> state.Record:
 
 
 def from_record(path: str, record: state.Record) -> Container:
-    fields = {
+    fields: state.Record = {
         key: tuple(value) if isinstance(value, list) else value
         for key, value in record.items()
         if key in Container.__dataclass_fields__
@@ -178,9 +178,11 @@ class ContainerStore:
             if name and self._key_of(name) == key:
                 os.unlink(f"{self.paths.names}/{name}")
         state.discard_lock(self._lock_file(key))
+        delete_tree(doomed)
         for left in os.listdir(self.paths.containers):
             if left[0] == ".":
-                delete_tree(f"{self.paths.containers}/{left}")
+                with suppress(LxcpyError):
+                    delete_tree(f"{self.paths.containers}/{left}")
 
 
 def delete_tree(path: str) -> None:
@@ -188,8 +190,13 @@ def delete_tree(path: str) -> None:
     import shutil
 
     failed: list[str] = []
-    shutil.rmtree(path, onerror=lambda _function, name, _info: failed.append(name))
-    if failed and os.path.lexists(path):
+
+    def note(_function: object, name: str, info: tuple[object, BaseException, object]) -> None:
+        if not isinstance(info[1], FileNotFoundError):  # somebody else deletes it too
+            failed.append(name)
+
+    shutil.rmtree(path, onerror=note)
+    if failed:
         raise LxcpyError(
             f"cannot delete {failed[0]}",
             hint="an immutable file? chattr -R -i the directory, then remove again",
