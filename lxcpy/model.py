@@ -90,6 +90,7 @@ class State:
 
     status: Status
     pid: int = 0  # of its init, on the host; 0 unless it runs
+    pid_start: int = 0  # start time of that process, in clock ticks since boot
     exit_code: int = 0
     error: str = ""
     started_at: str = ""  # RFC 3339; empty before the first start

@@ -151,6 +151,8 @@ class Settings:
         self.stdin = one["stdin"] == "1"
         self.durable = one["durable"] == "1"
         self.wants = one["wants"].encode()
+        rows, _, columns = one["size"].partition(" ")
+        self.size = int(rows).to_bytes(2, "big") + int(columns).to_bytes(2, "big")
 
 
 class Streams:
@@ -288,6 +290,7 @@ class Monitor:
         self.poll.register(self.listener, select.POLLIN)
         self.record(0)
         self.streams = Streams(tty=self.settings.tty, stdin=self.settings.stdin)
+        self.streams.resize(self.settings.size)
         log_read, log_write = os.pipe()
         moved = [(os.POSIX_SPAWN_DUP2, fd, at) for at, fd in enumerate(self.streams.theirs)]
         self.lxc = os.posix_spawnp(
@@ -577,6 +580,8 @@ def receive_settings(control: Client) -> Settings | None:
 
 
 def main() -> None:
+    if os.fork():
+        os._exit(0)  # a long-lived client shall not collect the zombies of its containers
     os.set_inheritable(CONTROL, False)
     os.chdir("/")
     os.umask(0o022)

@@ -18,9 +18,10 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT = {"PATH": PATH, "LANG": "C.UTF-8"}
 PACKAGES = {
     "lxc-start": "lxc", "lxc-attach": "lxc", "ip": "iproute2", "nft": "nftables",
-    "mount": "util-linux", "unshare": "util-linux", "setpriv": "util-linux",
+    "mount": "util-linux", "setpriv": "util-linux",
     "busybox": "busybox-static", "xz": "xz-utils", "zstd": "zstd", "gzip": "gzip",
-    "bzip2": "bzip2", "cp": "coreutils",
+    "bzip2": "bzip2", "cp": "coreutils", "curl": "curl", "lxc-stop": "lxc", "lxc-freeze": "lxc",
+    "unshare": "util-linux",
 }  # fmt: skip
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ def run(
     stdin: bytes | None = None,
     ok: Sequence[int] = (0,),
     cwd: str | None = None,
+    environment: dict[str, str] | None = None,
     timeout_s: float | None = None,
 ) -> Result:
     """Run a program to its end and keep what it said; CommandError for a status not in `ok`.
@@ -68,7 +70,7 @@ def run(
     try:
         done = sh.Command(find(argv[0]))(
             *argv[1:],
-            _env=ENVIRONMENT,
+            _env=environment or ENVIRONMENT,
             _in=stdin or b"",
             _tty_out=False,  # the default gives the program a terminal
             _decode_errors="replace",
@@ -99,7 +101,13 @@ def status(argv: Sequence[str]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def spawn(argv: Sequence[str], fds: dict[int, int], *, session: bool = False) -> int:
+def spawn(
+    argv: Sequence[str],
+    fds: dict[int, int],
+    *,
+    session: bool = False,
+    environment: dict[str, str] | None = None,
+) -> int:
     """Start a program with the given descriptors (its number: ours) and return its pid.
 
     Every signal has its default action in it: Python ignores SIGPIPE, and cron's nohup SIGHUP.
@@ -108,7 +116,7 @@ def spawn(argv: Sequence[str], fds: dict[int, int], *, session: bool = False) ->
     moved = [(os.POSIX_SPAWN_DUP2, ours, its) for its, ours in fds.items()]
     defaults = [signal.SIGPIPE, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM]
     return os.posix_spawn(
-        find(argv[0]), list(argv), ENVIRONMENT,
+        find(argv[0]), list(argv), environment or ENVIRONMENT,
         file_actions=moved, setsigdef=defaults, setsigmask=[], setsid=session,
     )  # fmt: skip
 

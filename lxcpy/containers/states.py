@@ -25,6 +25,7 @@ def read(paths: Paths, key: str) -> State:
         return State(
             Status.RUNNING if running else Status.CREATED,
             pid=monitor["init"] if running else 0,
+            pid_start=monitor["init_start"] if running else 0,
             started_at=start["started_at"],
             address=address if running else "",
             monitor=(monitor["pid"], monitor["start"]),

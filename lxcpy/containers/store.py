@@ -64,7 +64,7 @@ class ContainerStore:
     def _lock_file(self, key: str) -> str:
         return f"{self.paths.locks}/container-{key}"
 
-    def keys(self) -> list[str]:
+    def all_keys(self) -> list[str]:
         """Every container; what is half made or half removed has a dot in front."""
         return [key for key in os.listdir(self.paths.containers) if key[0] != "."]
 
@@ -93,7 +93,7 @@ class ContainerStore:
                 return key
         if not text or not set(text) <= HEX:
             return None
-        found = [key for key in self.keys() if key.startswith(text[:SHORT_ID])]
+        found = [key for key in self.all_keys() if key.startswith(text[:SHORT_ID])]
         if len(text) > SHORT_ID:
             found = [key for key in found if self.load(key).id.startswith(text)]
         if len(found) > 1:
@@ -119,6 +119,19 @@ class ContainerStore:
         if record is None:
             raise NotFoundError(f"No such container: {key}")
         return from_record(path, record)
+
+    def load_all(self) -> tuple[list[Container], list[LxcpyError]]:
+        """Every container, and the reasons why some cannot be read."""
+        containers: list[Container] = []
+        errors: list[LxcpyError] = []
+        for key in self.all_keys():
+            try:
+                containers.append(self.load(key))
+            except NotFoundError:
+                pass  # removed in between
+            except LxcpyError as error:
+                errors.append(error)
+        return containers, errors
 
     def add(self, container: Container, name: str | None, *, durable: bool) -> str:
         """Make the directory of a new container and claim its name (or find one); the name.

@@ -19,8 +19,9 @@ Frame = tuple[bytes, bytes]
 class Connection:
     """A connection to a monitor: frames out, frames in."""
 
-    def __init__(self, connection: socket) -> None:
+    def __init__(self, connection: socket, *, launcher: int = 0) -> None:
         self.socket = connection
+        self.launcher = launcher  # our child, from which the monitor forks itself
         self.buffer = bytearray()
         self.kept: list[Frame] = []
 
@@ -29,6 +30,13 @@ class Connection:
 
     def close(self) -> None:
         self.socket.close()
+        self.reap()
+
+    def reap(self) -> None:
+        """Take the status of the launcher, which exits as soon as the monitor runs."""
+        if self.launcher:
+            os.waitpid(self.launcher, 0)
+            self.launcher = 0
 
     def send(self, kind: bytes, data: bytes = b"") -> None:
         """Send one frame; a monitor that is gone is noticed when reading."""
@@ -76,16 +84,13 @@ def launch(key: str) -> Connection:
     ours, theirs = socketpair()
     directory = os.path.dirname(paths.monitor_program())
     argv = [sys.executable, "-I", "-S", "-c", BOOT, directory, key]
-    shell.spawn(argv, {0: _null(), 1: _null(), 2: _null(), 3: theirs.fileno()}, session=True)
-    theirs.close()
-    return Connection(ours)
-
-
-def _null() -> int:
-    return _NULL.setdefault(0, os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC))
-
-
-_NULL: dict[int, int] = {}
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        pid = shell.spawn(argv, {0: null, 1: null, 2: null, 3: theirs.fileno()}, session=True)
+    finally:
+        os.close(null)
+        theirs.close()
+    return Connection(ours, launcher=pid)
 
 
 def connect(where: paths.Paths, key: str) -> Connection:

@@ -1,0 +1,221 @@
+"""What a user sees of containers, images and the host: plain data in docker's field names."""
+
+import calendar
+import os
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from lxcpy import kernel, shell, state
+from lxcpy.engine import image as images
+from lxcpy.engine import lifecycle
+from lxcpy.engine.host import Host
+from lxcpy.errors import LxcpyError
+from lxcpy.model import Container, Image, State, Status
+
+ZERO_TIME = "0001-01-01T00:00:00Z"  # Go's, in docker's output, for what did not happen
+
+
+@dataclass(frozen=True)
+class Row:
+    """One container in a list."""
+
+    container: Container
+    state: State
+    name: str
+
+
+def containers(host: Host, *, everything: bool = False) -> list[Row]:
+    """The running containers, or all of them, newest first."""
+    return [row for row in _rows(host) if everything or row.state.pid]
+
+
+def _rows(host: Host) -> list[Row]:
+    names = host.containers.names()
+    rows = []
+    for container in host.containers.load_all()[0]:
+        try:
+            now = lifecycle.state(host, container.key)
+        except LxcpyError:
+            continue  # damaged: `broken` tells
+        rows.append(Row(container, now, names.get(container.key, "")))
+    return sorted(rows, key=lambda row: row.container.created, reverse=True)
+
+
+def broken(host: Host) -> list[str]:
+    """A line for each container whose records cannot be read."""
+    containers, errors = host.containers.load_all()
+    for container in containers:
+        try:
+            lifecycle.state(host, container.key)
+        except LxcpyError as error:
+            errors.append(error)
+    return [error.message for error in errors]
+
+
+def seconds_since(text: str) -> float:
+    """Seconds from a time in RFC 3339 (UTC, as lxcpy and docker write it) until now."""
+    whole = calendar.timegm(time.strptime(text[:19], "%Y-%m-%dT%H:%M:%S"))
+    return max(0.0, time.time() - whole)
+
+
+def span(seconds: float) -> str:
+    """A length of time in docker's words: `Less than a second`, `About an hour`, `3 days`."""
+    minutes, hours = int(seconds / 60), round(seconds / 3600)
+    days = hours // 24
+    steps = (
+        (seconds < 1, "Less than a second"),
+        (seconds < 2, "1 second"),
+        (seconds < 60, f"{int(seconds)} seconds"),
+        (minutes == 1, "About a minute"),
+        (minutes < 60, f"{minutes} minutes"),
+        (hours == 1, "About an hour"),
+        (hours < 48, f"{hours} hours"),
+        (days < 14, f"{days} days"),
+        (days < 60, f"{days // 7} weeks"),
+        (days < 730, f"{days // 30} months"),
+    )
+    return next((words for fits, words in steps if fits), f"{days // 365} years")
+
+
+def status_line(now: State) -> str:
+    """The STATUS column of ps."""
+    match now.status:
+        case Status.RUNNING:
+            return f"Up {span(seconds_since(now.started_at))}"
+        case Status.EXITED:
+            return f"Exited ({now.exit_code}) {span(seconds_since(now.finished_at))} ago"
+        case _:
+            return "Created"
+
+
+def inspect_container(host: Host, key: str) -> dict[str, Any]:
+    """A container in the field names of `docker inspect`."""
+    container = host.containers.load(key)
+    now = lifecycle.state(host, key)
+    directory = host.paths.container(key)
+    address, _, length = now.address.partition("/")
+    return {
+        "Id": container.id,
+        "Created": container.created,
+        "Path": container.argv[0],
+        "Args": list(container.argv[1:]),
+        "State": _state(now),
+        "Image": f"sha256:{container.image_id}",
+        "Name": f"/{host.containers.name(key)}",
+        "HostnamePath": f"{directory}/hostname",
+        "HostsPath": f"{directory}/hosts",
+        "ResolvConfPath": f"{directory}/resolv.conf",
+        "LogPath": f"{directory}/log",
+        "Driver": host.driver.name,
+        "Config": _config(container),
+        "HostConfig": {
+            "AutoRemove": container.auto_remove,
+            "Init": container.init,
+            "NetworkMode": container.network,
+            "LxcConf": [{"Key": name, "Value": value} for name, value in container.lxc_conf],
+        },
+        "GraphDriver": {
+            "Name": host.driver.name,
+            "Data": {"UpperDir": f"{directory}/upper", "MergedDir": f"{directory}/rootfs"},
+        },
+        "NetworkSettings": {
+            "Bridge": host.bridge if container.network == "bridge" else "",
+            "IPAddress": address,
+            "IPPrefixLen": int(length or 0),
+        },
+    }
+
+
+def _state(now: State) -> dict[str, Any]:
+    return {
+        "Status": str(now.status),
+        "Running": now.status is Status.RUNNING,
+        "Paused": now.status is Status.PAUSED,
+        "Pid": now.pid,
+        "ExitCode": now.exit_code,
+        "Error": now.error,
+        "StartedAt": now.started_at or ZERO_TIME,
+        "FinishedAt": now.finished_at or ZERO_TIME,
+    }
+
+
+def _config(container: Container) -> dict[str, Any]:
+    return {
+        "Hostname": container.hostname,
+        "User": container.user,
+        "Tty": container.tty,
+        "OpenStdin": container.open_stdin,
+        "Env": list(container.env),
+        "Cmd": list(container.command) or None,
+        "Entrypoint": list(container.entrypoint) or None,
+        "Image": container.image,
+        "WorkingDir": container.workdir,
+        "Labels": container.labels,
+        "StopSignal": container.stop_signal,
+    }
+
+
+def inspect_image(host: Host, image: Image) -> dict[str, Any]:
+    """An image in the field names of `docker inspect`."""
+    config = image.config
+    history = config.get("history") or [{}]
+    return {
+        "Id": f"sha256:{image.id}",
+        "RepoTags": list(image.names),
+        "RepoDigests": [],
+        "Comment": history[-1].get("comment", ""),
+        "Created": config.get("created", ZERO_TIME),
+        "Author": config.get("author", ""),
+        "Config": config.get("config") or {},
+        "Architecture": config.get("architecture", ""),
+        "Os": config.get("os", ""),
+        "Size": images.size(host, image),
+        "RootFS": {"Type": "layers", "Layers": list(image.layers)},
+    }
+
+
+def info(host: Host) -> dict[str, Any]:
+    """The host and this root in numbers, as `docker info` tells them."""
+    from lxcpy import __version__
+
+    rows = _rows(host)
+    running = sum(1 for row in rows if row.state.pid)
+    with open("/proc/meminfo", encoding="ascii") as file:
+        memory = int(file.readline().split()[1]) * 1024
+    return {
+        "Containers": len(rows),
+        "ContainersRunning": running,
+        "ContainersStopped": len(rows) - running,
+        "Images": len(images.all_images(host)),
+        "Driver": host.driver.name,
+        "CgroupVersion": "2" if kernel.is_cgroup2() else "1",
+        "KernelVersion": os.uname().release,
+        "OperatingSystem": _distribution(),
+        "Architecture": os.uname().machine,
+        "NCPU": os.cpu_count(),
+        "MemTotal": memory,
+        "RootDir": host.paths.root,
+        "RunRoot": host.paths.runroot,
+        "Bridge": host.bridge,
+        "Subnet": (state.read_record(f"{host.paths.networks}/{host.bridge}.json") or {}).get(
+            "subnet", host.subnet or ""
+        ),
+        "ServerVersion": __version__,
+        "LxcVersion": lxc_version(),
+        "Warnings": broken(host),
+    }
+
+
+def lxc_version() -> str:
+    """What lxc-start says of itself; LxcpyError when LXC is missing."""
+    return shell.run(["lxc-start", "--version"]).stdout.decode().strip()
+
+
+def _distribution() -> str:
+    try:
+        with open("/etc/os-release", encoding="utf-8") as file:
+            items = dict(line.rstrip("\n").split("=", 1) for line in file if "=" in line)
+    except OSError:
+        return "unknown"
+    return items.get("PRETTY_NAME", "unknown").strip('"')
