@@ -6,14 +6,14 @@ the other, and listed only below an opaque directory.
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 from lxcpy.errors import LxcpyError
 from lxcpy.model import BranchFormat, Change, ChangeKind
 from lxcpy.storage import union
 from lxcpy.storage.compare import is_same
 
-MAX_DEPTH = 400  # one descriptor and one frame each; the soft limit of descriptors is 1024
+MAX_DEPTH = 500  # a descriptor each, of 1024 by default
 
 
 def changes(
@@ -39,11 +39,34 @@ def changes(
         fd = os.open(upper, union.DIRECTORY)
         try:
             walk = _Walk(branch, lower or branch, suspect)
-            yield from walk.directory(fd, "", list(layers), complete=complete)
+            yield from _flatten(walk.directory(fd, "", list(layers), complete=complete))
         finally:
             os.close(fd)
     except OSError as error:
         raise LxcpyError(f"cannot compare {upper} with its image: {error.strerror}") from error
+
+
+Steps = Generator["Change | Steps", None, None]
+
+
+def _flatten(first: Steps) -> Iterator[Change]:
+    """The changes that a walk yields, and those of the walks that it yields.
+
+    A tree may be deeper than Python lets functions call each other.
+    """
+    stack = [first]
+    try:
+        while stack:
+            step = next(stack[-1], None)
+            if step is None:
+                stack.pop()
+            elif isinstance(step, Change):
+                yield step
+            else:
+                stack.append(step)
+    finally:
+        for walk in reversed(stack):  # the innermost first: each closes its descriptor
+            walk.close()
 
 
 class _Walk:
@@ -55,9 +78,7 @@ class _Walk:
         self.suspect = suspect
         self.parents: list[Change] = []  # directories to be listed if something in them is
 
-    def directory(
-        self, fd: int, path: str, below: list[str], *, complete: bool
-    ) -> Iterator[Change]:
+    def directory(self, fd: int, path: str, below: list[str], *, complete: bool) -> Steps:
         """The changes in one open directory; `below` are the lower directories it covers."""
         here = f"/proc/self/fd/{fd}/."
         present, gone = self._read(here)
@@ -89,7 +110,7 @@ class _Walk:
         below: list[str],
         *,
         complete: bool,
-    ) -> Iterator[Change]:
+    ) -> Steps:
         name = path[path.rindex("/") + 1 :]
         host = f"/proc/self/fd/{fd}/{name}"
         new = union.lstat(host)
@@ -110,7 +131,7 @@ class _Walk:
             yield from self._emit(kind, path)
         else:
             self.parents.append(pending)
-        yield from self._descend(fd, path, below, complete=complete)
+        yield self._descend(fd, path, below, complete=complete)
         if self.parents and self.parents[-1] is pending:
             self.parents.pop()
 
@@ -122,7 +143,7 @@ class _Walk:
         same = is_same(host, new, below[0], old, suspect=self.suspect)
         return None if same else ChangeKind.CHANGED
 
-    def _descend(self, fd: int, path: str, below: list[str], *, complete: bool) -> Iterator[Change]:
+    def _descend(self, fd: int, path: str, below: list[str], *, complete: bool) -> Steps:
         if path.count("/") > MAX_DEPTH:
             raise LxcpyError(f"directories are nested deeper than {MAX_DEPTH}: {path[:100]}...")
         try:
@@ -135,7 +156,7 @@ class _Walk:
         finally:
             os.close(inner)
 
-    def _emit(self, kind: ChangeKind, path: str) -> Iterator[Change]:
+    def _emit(self, kind: ChangeKind, path: str) -> Generator[Change, None, None]:
         yield from self.parents
         self.parents.clear()
         yield Change(kind, path)

@@ -51,25 +51,29 @@ class Copy(AufsFormat):
     def _add(self, layer: str, upper: str) -> None:
         """Put one layer over what is there."""
         from lxcpy import shell
+        from lxcpy.storage import branch
 
-        marks = []
+        marks, touched = [], []
         for directory, names in _walk(layer):
             target = upper + directory[len(layer) :]
+            if os.path.isdir(target):
+                touched.append((directory, target))
             for name in names:
                 path = f"{directory}/{name}"
                 hidden = self.whiteout_of(path)
                 if hidden is not None:
                     _remove(f"{target}/{hidden}")
                 if hidden is not None or self.is_internal(name):
-                    marks.append((directory, f"{target}/{name}"))
+                    marks.append(f"{target}/{name}")
+                    touched.append((directory, target))
                 else:
                     self._make_way(path, f"{target}/{name}")
         # The tree holds no links or files in the way any more: cp would write through a link.
         shell.run(("cp", "-a", "--reflink=auto", "--remove-destination", "--", f"{layer}/.", upper))
-        for directory, mark in marks:
+        for mark in marks:
             _remove(mark)
-            found = os.lstat(directory)
-            os.utime(os.path.dirname(mark), ns=(found.st_atime_ns, found.st_mtime_ns))
+        for directory, target in touched:  # cp leaves set-user-id on a directory that was there
+            branch.copy_metadata(directory, target)
 
     def _make_way(self, path: str, target: str) -> None:
         """Remove from the copy what the layer's entry at `path` replaces."""

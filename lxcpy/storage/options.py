@@ -36,7 +36,7 @@ def shorten(path: str, cwd: str, escape: Callable[[str], str | None]) -> str:
     gives None for what cannot be written; LxcpyError when no way can.
     """
     inside = path.startswith(f"{cwd}/")
-    relative = escape(path[len(cwd) + 1 :] if inside else os.path.relpath(path, cwd))
+    relative = escape(path[len(cwd) + 1 :]) if inside else _climb(path, cwd, escape)
     if inside and relative is not None:
         return relative
     spellings = [text for text in (relative, escape(path)) if text is not None]
@@ -46,3 +46,13 @@ def shorten(path: str, cwd: str, escape: Callable[[str], str | None]) -> str:
             hint="choose a --root without quotes, commas, colons and backslashes",
         )
     return min(spellings, key=len)
+
+
+def _climb(path: str, cwd: str, escape: Callable[[str], str | None]) -> str | None:
+    """`path` by way of `..`; None when that leads elsewhere, since an admin moved a directory."""
+    relative = os.path.relpath(path, cwd)
+    for _ in range(relative.split("/").count("..")):
+        if os.path.islink(cwd):
+            return None
+        cwd = os.path.dirname(cwd)
+    return escape(relative)

@@ -29,11 +29,11 @@ class OverlayFormat:
             found = os.lstat(path)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        directory, name = os.path.split(path)
         if stat.S_ISCHR(found.st_mode):
-            return name if found.st_rdev == 0 else None
+            return os.path.basename(path) if found.st_rdev == 0 else None
         # Linux 6.7: an empty file with an attribute, in a directory marked with opaque = x
         if stat.S_ISREG(found.st_mode) and found.st_size == 0:
+            directory, name = os.path.split(path)
             marked = _attribute(path, WHITEOUT) is not None
             return name if marked and _attribute(f"{directory}/.", OPAQUE) == b"x" else None
         return None

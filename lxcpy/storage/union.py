@@ -4,6 +4,7 @@ import errno
 import os
 import stat
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 from lxcpy.errors import LxcpyError
 from lxcpy.model import BranchFormat, Driver
@@ -136,10 +137,10 @@ class Union:
             if error.errno in (errno.ENXIO, errno.ELOOP, errno.ENOENT, errno.ENOTDIR):
                 return None  # a socket, or a running container changed it in between
             raise LxcpyError(f"cannot read {path}: {error.strerror}") from error
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            return None
         with open(fd, "rb") as file:
-            found = os.fstat(fd)
-            if not stat.S_ISREG(found.st_mode):
-                return None
             data = file.read(limit + 1)
         if len(data) > limit:
             raise LxcpyError(f"{path} is larger than {limit} bytes")
@@ -159,14 +160,14 @@ class Union:
             steps.append((name, stack[0] if stack else None))
         if not steps or steps[-1][1] is not None:
             return
-        try:
-            fd = os.open(self.branches[0], DIRECTORY)
-            for name, visible in steps:
-                self._make_step(f"/proc/self/fd/{fd}", name, visible, (uid, gid, mode))
-                fd = _step_down(fd, name, DIRECTORY)
-        except OSError as error:
-            raise LxcpyError(f"cannot make directory {path}: {error.strerror}") from error
-        os.close(fd)
+        with ExitStack() as opened:
+            try:
+                fd = _open(self.branches[0], DIRECTORY, opened)
+                for name, visible in steps:
+                    self._make_step(f"/proc/self/fd/{fd}", name, visible, (uid, gid, mode))
+                    fd = _open(name, DIRECTORY, opened, fd)
+            except OSError as error:
+                raise LxcpyError(f"cannot make directory {path}: {error.strerror}") from error
 
     def _make_step(
         self, directory: str, name: str, visible: str | None, new: tuple[int, int, int]
@@ -222,18 +223,18 @@ class Union:
         """Open an entry of a branch; no component may have become a link since it was found."""
         branch = max((b for b in self.branches if host.startswith(f"{b}/")), key=len)
         *parents, name = host[len(branch) + 1 :].split("/")
-        fd = os.open(branch, DIRECTORY)
-        for parent in parents:
-            fd = _step_down(fd, parent, DIRECTORY)
-        return _step_down(fd, name, FILE)
+        with ExitStack() as opened:
+            fd = _open(branch, DIRECTORY, opened)
+            for parent in parents:
+                fd = _open(parent, DIRECTORY, opened, fd)
+            return os.open(name, FILE, dir_fd=fd)
 
 
-def _step_down(fd: int, name: str, flags: int) -> int:
-    """Exchange an open directory for an entry of it."""
-    try:
-        return os.open(name, flags, dir_fd=fd)
-    finally:
-        os.close(fd)
+def _open(name: str, flags: int, opened: ExitStack, directory: int | None = None) -> int:
+    """Open an entry of an open directory; `opened` will close it."""
+    fd = os.open(name, flags, dir_fd=directory)
+    opened.callback(os.close, fd)
+    return fd
 
 
 def _components(path: str) -> list[str]:

@@ -21,7 +21,7 @@ from lxcpy.storage.copy import Copy
 from lxcpy.storage.overlay import Overlay
 from lxcpy.storage.union import Union, view
 from tests.integration.private_mounts import mount_tmpfs, run_privately
-from tests.integration.trees import apply, copy_tree, remove, snapshot
+from tests.integration.trees import apply, copy_tree, entries, remove, snapshot
 
 pytestmark = pytest.mark.requires_root
 
@@ -346,6 +346,28 @@ def test_changes_turn_the_image_into_the_container(tmp_path: Path, driver: Drive
         unmount(str(tmp_path))
 
     run_privately(check)
+
+
+def test_a_copy_never_writes_through_a_link(tmp_path: Path) -> None:
+    def body() -> None:
+        mount_tmpfs(str(tmp_path))
+        victim = tmp_path / "victim"
+        (victim / "d").mkdir(parents=True)
+        (victim / "f").write_text("safe")
+        ground = Ground(f"{tmp_path}/root", layers=2)
+        top, bottom = ground.layers
+        Path(bottom, "f").symlink_to(victim / "f")
+        Path(bottom, "d").symlink_to(victim / "d")
+        Path(bottom, ".wh...").touch()  # would hide ".."
+        Path(top, "f").write_text("new")
+        Path(top, "d").mkdir()
+        Path(top, "d/f").write_text("new")
+        Copy().prepare(ground.layers, ground.upper, ground.work)
+        assert entries(str(victim)) == ["/d", "/f"]
+        assert (victim / "f").read_text() == "safe"
+        assert entries(ground.upper) == ["/d", "/d/f", "/f"]
+
+    run_privately(body)
 
 
 @pytest.mark.skipif("aufs" not in kernel.filesystems(), reason="this kernel has no aufs")
