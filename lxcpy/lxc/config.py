@@ -4,7 +4,7 @@ The grammar is that of LXC 5.0 (lxc.container.conf(5)): one `key = value` per li
 quotes around a value keeps its blanks, nothing escapes a line end.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -80,7 +80,7 @@ class Bind:
 class Network:
     """The network of a container; all but `kind` is for veth."""
 
-    kind: Literal["none", "host", "veth"]
+    kind: str  # none, host or veth
     bridge: str = ""
     veth: str = ""  # the host's end, at most 15 characters
     address: str = ""  # IPv4/length
@@ -136,7 +136,8 @@ def render(config: Config, *, cache_dir: str | None = None) -> Rendered:
     items: list[str] = []
     options: list[str] = []
     environment: dict[str, str] = {}
-    env = _environment(config.env)
+    env = dict(config.env)
+    check_environment(f"{name}={value}" for name, value in config.env)
     carries = any(is_host_name(name) for name in env)
     for name, value in env.items():
         name = CARRIED + name if is_host_name(name) else name
@@ -161,14 +162,14 @@ def render(config: Config, *, cache_dir: str | None = None) -> Rendered:
     return Rendered(text, tuple(options), environment, carries)
 
 
-def _environment(env: tuple[tuple[str, str], ...]) -> dict[str, str]:
-    for name, value in env:
-        if not name or "=" in name or "\0" in name + value:
+def check_environment(items: Iterable[str]) -> None:
+    """LxcpyError for an item that is no NAME=VALUE, or that no environment can hold."""
+    for item in items:
+        name, equals, _ = item.partition("=")
+        if not name or not equals or "\0" in item:
             raise LxcpyError(
-                f"cannot set environment variable {name!r}: its name is empty or has a '=' in it,"
-                " or there is a NUL"
+                f"cannot set environment variable {item!r}: it is no NAME=VALUE, or has a NUL in it"
             )
-    return dict(env)
 
 
 def _breaks_line(text: str) -> bool:

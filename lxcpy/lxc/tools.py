@@ -1,7 +1,7 @@
 """LXC's programs: their command lines, and what their log and the kernel say."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from lxcpy import kernel
@@ -20,7 +20,12 @@ _ROOT = "/lxc/rootfs"  # end of the path where LXC assembles the container's roo
 
 
 def start_argv(
-    key: str, containers_dir: str, *, log_fd: int, options: Iterable[str] = (), argv: Sequence[str]
+    key: str,
+    containers_dir: str,
+    *,
+    argv: Sequence[str],
+    options: Iterable[str] = (),
+    log_fd: int = 3,
 ) -> list[str]:
     """lxc-start in the foreground, its log on descriptor `log_fd`.
 
@@ -39,7 +44,7 @@ def attach_argv(
     *,
     uid: int,
     gid: int,
-    env: Iterable[tuple[str, str]],
+    env: Mapping[str, str],
     argv: Sequence[str],
 ) -> tuple[list[str], dict[str, str]]:
     """lxc-attach and the environment to run it with, which gives `env` and no more to `argv`.
@@ -51,7 +56,7 @@ def attach_argv(
     """
     options: list[str] = []
     environment: dict[str, str] = {}
-    for name, value in dict(env).items():
+    for name, value in env.items():
         if is_host_name(name):
             options += ["--set-var", f"{name}={value}"]
         else:
