@@ -26,6 +26,10 @@ class _BadValueError(Exception):
     """A value that no line can hold; `_join` knows which line it was for."""
 
 
+class _MissingError(Exception):
+    """A variable or attribute that the template names and the caller did not give."""
+
+
 def render(name: str, variables: Variables, *, cache_dir: str | None) -> str:
     """The text of templates/NAME; LxcpyError for a missing variable or a value with a line end.
 
@@ -38,7 +42,7 @@ def render(name: str, variables: Variables, *, cache_dir: str | None) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise LxcpyError(f"cannot read template {path}: {error}") from error
     root = _cached(path, source, cache_dir=cache_dir) if cache_dir else None
-    return _join(path, root(_Context(path, variables)) if root else _jinja(path, source, variables))
+    return _join(path, root(_Context(variables)) if root else _jinja(path, source, variables))
 
 
 def _join(path: str, pieces: Iterable[str]) -> str:
@@ -48,6 +52,8 @@ def _join(path: str, pieces: Iterable[str]) -> str:
     except _BadValueError as error:
         key = "".join(text).rpartition("\n")[2].strip(" ='\"")
         raise LxcpyError(f"{os.path.basename(path)}: {key or 'a line'} cannot be {error}") from None
+    except _MissingError as error:
+        raise LxcpyError(f"template {path}: {error}") from None
     return "".join(text)
 
 
@@ -87,9 +93,12 @@ def _finalize(value: object) -> str:
 def _environment() -> Any:
     import jinja2
 
+    def finalize(value: object) -> str:
+        return _finalize(str(value) if isinstance(value, jinja2.Undefined) else value)
+
     environment = jinja2.Environment(
-        undefined=jinja2.StrictUndefined,
-        finalize=_finalize,
+        undefined=jinja2.StrictUndefined,  # its str() raises
+        finalize=finalize,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
@@ -116,26 +125,23 @@ def _jinja(path: str, source: str, variables: Variables) -> Iterator[str]:
 class _Context:
     """Stands in for jinja2.runtime.Context."""
 
-    def __init__(self, path: str, variables: Variables) -> None:
-        self.path = path
+    def __init__(self, variables: Variables) -> None:
         self.variables = variables
 
     def resolve_or_missing(self, name: str) -> Any:
-        try:
-            return self.variables[name]
-        except KeyError:
-            _undefined(name, path=self.path)
+        return self.variables.get(name, _MISSING)
 
 
-def _undefined(name: str, *, path: str = "a template") -> NoReturn:
-    raise LxcpyError(f"template {path}: '{name}' is undefined")
+def _undefined(name: str) -> NoReturn:
+    raise _MissingError(f"'{name}' is undefined")
 
 
 def _attribute(value: object, name: str) -> Any:
     try:
         return getattr(value, name)
     except AttributeError:
-        _undefined(f"{type(value).__name__} object' has no attribute '{name}")
+        words = f"'{type(value).__name__} object' has no attribute '{name}'"
+        raise _MissingError(words) from None
 
 
 class _StandIn:
@@ -148,8 +154,9 @@ class _StandIn:
     concat = "".join
 
 
+_MISSING = object()
 _NAMES: Variables = {
-    "missing": object(), "Undefined": None, "environment": _StandIn,
+    "missing": _MISSING, "Undefined": None, "environment": _StandIn,
     "internalcode": lambda function: function, "TemplateRuntimeError": LxcpyError,
 }  # fmt: skip
 # Every global and attribute that compiled code may use and still run on the stand-in.
