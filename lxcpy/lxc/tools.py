@@ -8,7 +8,7 @@ from lxcpy import kernel
 from lxcpy.errors import EXIT_FAILURE, EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND
 from lxcpy.lxc.config import is_host_name
 
-SOCKET_NAME_BYTES = 106  # sun_path (108, unix(7)) without LXC's NUL at each end
+SOCKET_NAME_BYTES = 105  # sun_path (108, unix(7)) less what LXC 5.0.2 keeps free
 _FNV_OFFSET, _FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3  # FNV-1a, 64 bits
 
 # Log lines that say that something failed, but not what.

@@ -78,7 +78,7 @@ def _exists(name: str) -> bool:
 
 def _check(name: str, address: str) -> None:
     """LxcpyError for something of that name that is not this network's bridge."""
-    if shell.status(["ip", "link", "show", "dev", name, "type", "bridge"]) != 0:
+    if not shell.run(["ip", "link", "show", "dev", name, "type", "bridge"]).stdout:
         raise LxcpyError(f"network interface {name} exists and is no bridge")
     shown = shell.run(["ip", "-4", "-oneline", "address", "show", "dev", name]).stdout.decode()
     found = [fields[3] for fields in map(str.split, shown.splitlines()) if len(fields) > 3]
