@@ -34,7 +34,8 @@ MASKED_FILES = (
 MASKED_DIRECTORIES = (
     "proc/acpi", "proc/asound", "proc/scsi", "sys/firmware", "sys/devices/virtual/powercap",
 )  # fmt: skip
-READONLY_PATHS = ("proc/bus", "proc/fs", "proc/irq", "proc/sysrq-trigger")  # proc/sys: proc:mixed
+# proc/sys is read-only by proc:mixed, which leaves proc/sys/net alone only with net_admin.
+READONLY_PATHS = ("proc/bus", "proc/fs", "proc/irq", "proc/sysrq-trigger")
 
 # Keys that lxcpy's own promises rest on. lxc.hook alone clears all hooks, and with them the mount.
 OWNED_KEYS = frozenset({
