@@ -137,7 +137,10 @@ class _Unpacking:
             except (OSError, ValueError, OverflowError) as error:
                 raise self._error(member.name, error) from error
         self.source.context = "the trailer"
-        self.source.drain()
+        try:
+            self.source.drain()
+        except OSError as error:
+            raise LxcpyError(f"cannot read the tar: {error.strerror}") from error
         self._finish()
 
     def _read(self, shared: header.Pax) -> Member | None:

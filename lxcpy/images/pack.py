@@ -10,6 +10,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 
+from lxcpy.errors import LxcpyError
 from lxcpy.images.archive import FORBIDDEN_XATTRS, WHITEOUT
 from lxcpy.images.encode import encode
 from lxcpy.images.header import (
@@ -47,6 +48,7 @@ def pack(root: str, changes: Iterable[Change], out: Writable) -> None:
 
     Directories above a change that are no changes themselves come before it, so that whoever
     unpacks need not invent their owner and mode. Sockets, and what has vanished, are left out.
+    Raises LxcpyError, but BrokenPipeError when nobody reads `out` any more.
     """
     sink = Sink(out)
     with Tree(root) as tree:
@@ -54,7 +56,16 @@ def pack(root: str, changes: Iterable[Change], out: Writable) -> None:
         for change in changes:
             work.add(change)
     sink.write(END)
-    sink.flush()
+    try:
+        sink.flush()
+    except OSError as error:
+        raise _failure("write the tar", error) from error
+
+
+def _failure(what: str, error: OSError) -> Exception:
+    if isinstance(error, BrokenPipeError):
+        return error
+    return LxcpyError(f"cannot {what}: {error.strerror}")
 
 
 def everything(root: str) -> Iterator[Change]:
@@ -91,19 +102,19 @@ class _Packing:
     def __init__(self, tree: Tree, sink: Sink) -> None:
         self.tree = tree
         self.sink = sink
-        self.directories: set[bytes] = {b""}  # written, or none of ours to write
+        self.done: set[bytes] = set()  # written, or found to be none of ours to write
         self.links: dict[tuple[int, int], bytes] = {}  # (device, inode) -> its first name
 
     def add(self, change: Change) -> None:
         path = os.fsencode(change.path).strip(b"/")
         parent, _, name = path.rpartition(b"/")
-        if parent not in self.directories:
+        if parent and parent not in self.done:
             self._parents(parent)
         if change.kind is ChangeKind.DELETED:
             name = join(parent, WHITEOUT + name)
             member = Member(name, FILE, 0o600, 0, 0, 0, b"", (0, 0), 0, 0, (), {})
             self.sink.write(encode(member, {}))
-        elif path not in self.directories or not path:
+        elif path not in self.done:
             self._try(path)
 
     def _parents(self, path: bytes) -> None:
@@ -111,16 +122,16 @@ class _Packing:
         while at >= 0:
             at = path.find(b"/", at + 1)
             directory = path[:at] if at >= 0 else path
-            if directory not in self.directories:
+            if directory not in self.done:
                 self._try(directory)
-                self.directories.add(directory)
 
     def _try(self, path: bytes) -> None:
+        self.done.add(path)
         try:
             self._entry(path)
         except OSError as error:
             if error.errno not in LOST:
-                raise
+                raise _failure(f"pack {show(path)}", error) from error
             log.debug("%s vanished", show(path))
 
     def _entry(self, path: bytes) -> None:
@@ -139,7 +150,6 @@ class _Packing:
         if kind is None or (kind == CHARACTER and info.st_rdev == 0):
             log.debug("%s is left out: a socket or a deletion mark", show(path))
         elif kind == DIRECTORY:
-            self.directories.add(path)
             self._header((path or b".") + b"/", kind, info, xattrs=_xattrs(path, fd))
         elif info.st_nlink > 1 and self._known(path, info) != path:
             first = self.links[info.st_dev, info.st_ino]

@@ -198,3 +198,16 @@ class Sink:
             offset += len(data)
             length -= len(data)
         return length
+
+
+class Tee:
+    """Writes on to `out` and shows every piece to `each`."""
+
+    def __init__(self, out: Writable, each: Callable[[bytes], object]) -> None:
+        self._out = out
+        self._each = each
+
+    def write(self, data: bytes) -> int | None:
+        done = self._out.write(data)
+        self._each(data if done is None else data[:done])
+        return done
