@@ -155,10 +155,9 @@ class Container:
 
     def logs(self) -> bytes:
         """All it has written so far, both streams in order."""
-        from lxcpy.containers import logs
+        from lxcpy.engine import view
 
-        path = f"{self._host.paths.container(self.key)}/log"
-        return b"".join(piece.data for piece in logs.read(path))
+        return b"".join(piece.data for piece in view.logs(self._host, self.key))
 
     def exec(self, command: Sequence[str], **options: Any) -> bytes:
         """Run a command in it and return its output; CommandError when it does not exit with 0.

@@ -50,7 +50,7 @@ class ContainerSpec:
     init: bool = False
     network: str = "bridge"  # bridge, none or host
     stop_signal: str | None = None
-    lxc_conf: tuple[tuple[str, str], ...] = ()
+    lxc_conf: tuple[str, ...] = ()  # KEY=VALUE
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ class Driver(BranchFormat, Protocol):
         """Try a real mount in the empty directory `scratch`; the reason why not, None if able."""
 
     def mount(self, layers: Sequence[str], upper: str, work: str, target: str) -> Mount:
-        """How to mount: `layers` are branch directories, top first; they share a parent."""
+        """How to mount: `layers` are branch directories, top first."""
 
     def prepare(self, layers: Sequence[str], upper: str, work: str) -> None:
         """Make `upper` and `work` ready for the first mount of a new container."""

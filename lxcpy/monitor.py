@@ -160,6 +160,7 @@ class Streams:
 
     def __init__(self, *, tty: bool, stdin: bool) -> None:
         self.outputs: dict[int, bytes] = {}  # descriptor to read -> stream
+        self.early: dict[int, bytes] = {}  # the same, not to be read before the payload runs
         self.input = -1
         self.queue = bytearray()  # input that the payload has not taken yet
         self.ended = False  # no more input will come
@@ -171,7 +172,7 @@ class Streams:
             return
         out, its_out = pipe()
         err, its_err = pipe()
-        self.outputs = {out: b"stdout", err: b"stderr"}
+        self.early = {out: b"stdout", err: b"stderr"}
         its_in = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         if stdin:
             os.close(its_in)
@@ -258,7 +259,12 @@ class LxcLog:
     def parse(self, line: bytes) -> None:
         fields = line.split(None, 4)
         level = fields[3] if len(fields) == 5 else b""
-        if level not in (b"DEBUG", b"TRACE") or b"with output" in line:
+        if level in (b"ERROR", b"WARN", b"NOTICE", b"INFO"):
+            # A seccomp profile of ours alone makes 430 lines of INFO.
+            keep = level != b"INFO" or b" seccomp - " not in line
+        else:
+            keep = level not in (b"DEBUG", b"TRACE") or b"produced output" in line
+        if keep:
             os.write(self.kept, line + b"\n")
         message = line.partition(b" - ")[2].partition(b" - ")[2]
         if message.startswith(b'Started "'):
@@ -305,8 +311,7 @@ class Monitor:
         os.close(log_write)
         on_signal(SIGTERM, lambda *_: os.kill(self.lxc, SIGTERM))  # LXC passes it to the payload
         self.lxc_log = LxcLog(log_read, f"{self.settings.directory}/lxc.log")
-        for fd in (log_read, *self.streams.outputs):
-            self.poll.register(fd, select.POLLIN)
+        self.poll.register(log_read, select.POLLIN)
         if self.streams.console:
             self.poll.register(self.streams.console, select.POLLIN)
 
@@ -348,7 +353,18 @@ class Monitor:
             self.record(pid)
             if not self.running:
                 self.tell(self.control, b"R", b"%d" % pid)
+                self.read_outputs()
             self.running = True
+
+    def read_outputs(self) -> None:
+        """From now on they are the payload's: before, they held LXC's errors, which are in its log.
+
+        LXC 5.0 writes errors to its stderr even with --quiet and a log file.
+        """
+        for fd in self.streams.early:
+            self.poll.register(fd, select.POLLIN)
+        self.streams.outputs.update(self.streams.early)
+        self.streams.early.clear()
 
     def take_terminal(self, console: int) -> None:
         master = self.streams.take_terminal()

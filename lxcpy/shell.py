@@ -15,7 +15,9 @@ from typing import NoReturn
 from lxcpy.errors import CommandError, LxcpyError
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-ENVIRONMENT = {"PATH": PATH, "LANG": "C.UTF-8"}
+# mount(8) of util-linux 2.39 and later hands options to fsconfig(2), which cuts them at 256 bytes
+# (util-linux#2287): a dozen layers would be too many. The variable asks for mount(2).
+ENVIRONMENT = {"PATH": PATH, "LANG": "C.UTF-8", "LIBMOUNT_FORCE_MOUNT2": "always"}
 PACKAGES = {
     "lxc-start": "lxc", "lxc-attach": "lxc", "ip": "iproute2", "nft": "nftables",
     "mount": "util-linux", "setpriv": "util-linux",

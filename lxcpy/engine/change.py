@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext
 
 from lxcpy import shell
 from lxcpy.engine import image as images
@@ -44,10 +44,8 @@ def commit(
     parent = images.image_store(host).find(container.image_id)
     base = parent.config if parent else {}
     config = configs.apply_changes(_config(container, base), changes)
-    with host.containers.lock(key):
-        frozen = pause and lifecycle.state(host, key).pid
-        with _frozen(host, key) if frozen else suppress():
-            layer = _add_layer(host, container)
+    with host.containers.lock(key), _frozen(host, key) if pause else nullcontext():
+        layer = _add_layer(host, container)
     store = images.layer_store(host)
     layers = [*(store.get(diff_id) for diff_id in container.layers), layer]
     entry = {"created": now(), "created_by": " ".join(container.argv), "comment": message}
@@ -100,7 +98,10 @@ def _add_layer(host: Host, container: Container) -> Layer:
 
 @contextmanager
 def _frozen(host: Host, key: str) -> Iterator[None]:
-    """Freeze a container; should we die, a guard that waits for our end thaws it."""
+    """Freeze a container if it runs; should we die, a guard that waits for our end thaws it."""
+    if not lifecycle.state(host, key).pid:
+        yield
+        return
     where = ["-P", host.paths.containers, "-n", key]
     out, into = os.pipe()
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)

@@ -4,6 +4,7 @@ import os
 import sys
 from _socket import AF_UNIX, SOCK_STREAM, socket, socketpair
 from collections.abc import Iterator
+from contextlib import suppress
 
 from lxcpy import paths, shell
 from lxcpy.errors import NotFoundError
@@ -40,10 +41,8 @@ class Connection:
 
     def send(self, kind: bytes, data: bytes = b"") -> None:
         """Send one frame; a monitor that is gone is noticed when reading."""
-        try:
+        with suppress(BrokenPipeError, ConnectionResetError):
             self.socket.sendall(kind + len(data).to_bytes(4, "big") + data)
-        except (BrokenPipeError, ConnectionResetError):
-            pass
 
     def receive(self) -> list[Frame] | None:
         """Wait for data; the frames that are complete now, None at the end of the connection."""

@@ -69,11 +69,11 @@ def import_image(
     Raises LxcpyError for a bad name or change before anything is read, and for an archive that is
     damaged or would write outside the image; nothing is left behind then.
     """
-    from lxcpy.images import archive, configs
+    from lxcpy.images import compression, configs
 
     reference = _local_name(name)
     config = configs.apply_changes({}, changes)
-    with _opened(source) as fd, archive.decompressed(fd) as stream:
+    with _opened(source) as fd, compression.decompressed(fd) as stream:
         layer = layer_store(host).add(_Counted(stream, progress) if progress else stream)
     origin = "-" if source == "-" else os.path.basename(source)
     history = {"created": now(), "comment": message or f"Imported from {origin}"}

@@ -11,11 +11,11 @@ from lxcpy.engine.host import Host
 from lxcpy.errors import EXIT_FAILURE, LxcpyError, StartError
 from lxcpy.lxc import config, tools
 from lxcpy.model import Container, Mount
-from lxcpy.storage.union import Union
+from lxcpy.storage.union import Union, view
 
 START_TIMEOUT_S = 60.0  # a start takes 20 ms; LXC 5.0 can hang for ever (a hostile seccomp profile)
 FILE_LIMIT = 1 << 20  # bytes of an image's passwd or group file that are read
-PLACEHOLDERS = {"dev": 0o755, "proc": 0o555, "sys": 0o555, "etc": 0o755}
+PLACEHOLDERS = {"": 0o755, "dev": 0o755, "proc": 0o555, "sys": 0o555, "etc": 0o755}
 RENDERED = ("hosts", "hostname", "resolv.conf")  # bound over the files of these names in /etc
 INIT_TARGET = "/dev/.lxcpy-init"  # on the container's own tmpfs: no file in any branch
 TINI_TARGET = "/dev/.lxcpy-tini"
@@ -47,7 +47,7 @@ def container_files(host: Host, container: Container, *, new: bool = False) -> U
     below = branches(host, container)
     if new:
         return Union(host.driver, below[1:])
-    return Union(host.driver, [f"{host.paths.container(container.key)}/upper", *below])
+    return view(host.driver, below, f"{host.paths.container(container.key)}/upper")
 
 
 def prepare_root(host: Host, container: Container) -> None:
@@ -59,8 +59,8 @@ def prepare_root(host: Host, container: Container) -> None:
     directory = host.paths.container(container.key)
     files = container_files(host, container, new=True)
     for name, mode in PLACEHOLDERS.items():
-        there = f"{directory}/init/{name}"
-        os.mkdir(there)
+        there = f"{directory}/init/{name}".rstrip("/")
+        os.makedirs(there, exist_ok=True)
         image = files.lookup(f"/{name}")
         if image and not os.path.islink(image) and os.path.isdir(image):
             found = os.lstat(image)
@@ -96,8 +96,10 @@ def start(
     who = users.identify(container.user, *user_files(files))
     _make_workdir(files, container, who)
     mount = root_mount(host, container)
-    script = config.render_mount_script(container.key, mount, f"{directory}/rootfs")
-    state.write_file(f"{directory}/mount.sh", script.encode(), mode=0o700, durable=False)
+    script = config.render_mount_script(
+        container.key, mount, f"{directory}/rootfs", cache_dir=host.paths.cache
+    )
+    state.write_file(f"{directory}/mount.sh", os.fsencode(script), mode=0o700, durable=False)
     with networking.connected(host, container) as link_up:
         rendered = _render(host, container, who=who, network=link_up.network)
         state.write_file(f"{directory}/config", os.fsencode(rendered.text), durable=False)
@@ -187,13 +189,16 @@ def _render(
     )
 
 
-def payload_argv(container: Container) -> list[str]:
-    """The words that LXC executes: lxcpy-init for a terminal, tini for --init, then the user's."""
+def payload_argv(container: Container, *, carries: bool) -> list[str]:
+    """The words that LXC executes: lxcpy-init, tini for --init, then the user's.
+
+    lxcpy-init is there for a terminal, and for variables that LXC must not see by their names.
+    """
     argv = list(container.argv)
     if container.init:
         argv = [TINI_TARGET, "--", *argv]
-    if container.tty:
-        argv = [INIT_TARGET, "-t", "--", *argv]
+    if container.tty or carries:
+        argv = [INIT_TARGET, *(["-t"] if container.tty else []), "--", *argv]
     return argv
 
 
@@ -201,7 +206,10 @@ def _settings(
     host: Host, container: Container, items: dict[str, str], rendered: config.Rendered
 ) -> bytes:
     argv = tools.start_argv(
-        container.key, host.paths.containers, options=rendered.options, argv=payload_argv(container)
+        container.key,
+        host.paths.containers,
+        options=rendered.options,
+        argv=payload_argv(container, carries=rendered.carries),
     )
     lines = [f"{key}={value}" for key, value in items.items()]
     lines += [f"arg={word}" for word in argv]

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 
 from lxcpy import kernel
@@ -13,6 +14,8 @@ from lxcpy.errors import InUseError, LxcpyError, NotFoundError
 from lxcpy.model import Container, ContainerSpec, State
 
 STOP_TIMEOUT_S = 10.0  # docker's: how long a payload may take to end after its stop signal
+SIGKILL = signal.SIGKILL
+Created = Callable[[Container], None] | None
 Size = tuple[int, int]  # rows and columns of a terminal
 KILL_TIMEOUT_S = 30.0  # SIGKILL works at once but for a process in uninterruptible sleep
 
@@ -38,8 +41,8 @@ def create(host: Host, spec: ContainerSpec, *, durable: bool = True) -> Containe
 def start(host: Host, key: str, *, wants: bytes = b"", size: Size = (0, 0)) -> Connection:
     """Start a container under a monitor; StartError with LXC's reason when it does not run.
 
-    `wants` are the streams to attach ("o" and "e"), `size` the terminal's (rows, columns). The caller reads the
-    connection to its end, or closes it: the container goes on.
+    `wants` are the streams to attach ("o" and "e"), `size` the terminal's (rows, columns). The
+    caller reads the connection to its end, or closes it: the container goes on.
     """
     with host.containers.lock(key):
         container = host.containers.load(key)
@@ -55,11 +58,18 @@ def start(host: Host, key: str, *, wants: bytes = b"", size: Size = (0, 0)) -> C
 
 
 def run(
-    host: Host, spec: ContainerSpec, *, wants: bytes = b"", size: Size = (0, 0)
+    host: Host,
+    spec: ContainerSpec,
+    *,
+    wants: bytes = b"",
+    size: Size = (0, 0),
+    created: Created = None,
 ) -> tuple[Container, Connection]:
-    """Create and start; a container that does not start is removed again."""
+    """Create, call `created`, start; a container that does not start is removed again."""
     container = create(host, spec, durable=not spec.auto_remove)
     try:
+        if created:
+            created(container)
         return container, start(host, container.key, wants=wants, size=size)
     except BaseException:
         remove(host, container.key)

@@ -10,7 +10,7 @@ from lxcpy.containers import states
 from lxcpy.engine.host import DEFAULT_BRIDGE, Host
 from lxcpy.lxc.config import Network
 from lxcpy.model import Container
-from lxcpy.network import addresses, bridge, resolv, subnets
+from lxcpy.network import addresses, bridge, resolv
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,8 @@ def _subnet(host: Host) -> str:
     path = f"{host.paths.networks}/{host.bridge}.json"
     record = state.read_record(path)
     if record is None:
+        from lxcpy.network import subnets
+
         record = {"subnet": subnets.check(host.subnet) if host.subnet else subnets.choose_subnet()}
         state.write_record(path, record)
     return str(record["subnet"])

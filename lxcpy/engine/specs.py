@@ -23,6 +23,8 @@ def build(spec: ContainerSpec, image: Image) -> Container:
 
     An entrypoint of the user's drops the image's command, as docker's does.
     """
+    from lxcpy.lxc.config import parse_lxc_conf
+
     config = image.config.get("config") or {}
     container_id = os.urandom(32).hex()
     if spec.entrypoint is None:
@@ -61,7 +63,7 @@ def build(spec: ContainerSpec, image: Image) -> Container:
         init=spec.init,
         network=spec.network,
         stop_signal=spec.stop_signal or config.get("StopSignal") or "SIGTERM",
-        lxc_conf=spec.lxc_conf,
+        lxc_conf=tuple(parse_lxc_conf(item) for item in spec.lxc_conf),
     )
 
 

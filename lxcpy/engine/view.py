@@ -3,14 +3,17 @@
 import calendar
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from lxcpy import kernel, shell, state
+from lxcpy.containers.logs import Piece
+from lxcpy.containers.logs import read as read_log
 from lxcpy.engine import image as images
 from lxcpy.engine import lifecycle
 from lxcpy.engine.host import Host
-from lxcpy.errors import LxcpyError
+from lxcpy.errors import LxcpyError, NotFoundError
 from lxcpy.model import Container, Image, State, Status
 
 ZERO_TIME = "0001-01-01T00:00:00Z"  # Go's, in docker's output, for what did not happen
@@ -53,6 +56,23 @@ def broken(host: Host) -> list[str]:
     return [error.message for error in errors]
 
 
+def logs(host: Host, key: str) -> Iterator[Piece]:
+    """All that the container has written so far, in order."""
+    return read_log(f"{host.paths.container(key)}/log")
+
+
+def config_text(host: Host, key: str) -> str:
+    """The LXC config of the last start, as it was rendered; LxcpyError before the first."""
+    path = f"{host.paths.container(key)}/config"
+    try:
+        with open(path, "rb") as file:
+            return os.fsdecode(file.read())
+    except FileNotFoundError as error:
+        raise LxcpyError(
+            f"container {key} has no config yet", hint="it is rendered when the container starts"
+        ) from error
+
+
 def seconds_since(text: str) -> float:
     """Seconds from a time in RFC 3339 (UTC, as lxcpy and docker write it) until now."""
     whole = calendar.timegm(time.strptime(text[:19], "%Y-%m-%dT%H:%M:%S"))
@@ -87,6 +107,18 @@ def status_line(now: State) -> str:
             return f"Exited ({now.exit_code}) {span(seconds_since(now.finished_at))} ago"
         case _:
             return "Created"
+
+
+def inspect(host: Host, text: str, *, kind: str | None = None) -> dict[str, Any]:
+    """A container, else an image, of that name or id; of `kind` alone when it is given."""
+    if kind != "image" and (key := host.containers.find(text)):
+        return inspect_container(host, key)
+    if kind != "container":
+        try:
+            return inspect_image(host, images.get(host, text))
+        except NotFoundError:
+            pass
+    raise NotFoundError(f"No such object: {text}", hint="lxcpy ps -a and lxcpy images list them")
 
 
 def inspect_container(host: Host, key: str) -> dict[str, Any]:

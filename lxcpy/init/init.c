@@ -8,6 +8,9 @@
  *     (as runc's console socket does), one byte back says that the window size is set.
  * -w  changes to DIR: lxc-attach 5.0 has no option for it.
  *
+ * Variables named LXCPY_ENV_X are given to COMMAND as X: LXC 5.0 hands the container's environment to
+ * its hooks on the host too, where an LD_PRELOAD of an image would be obeyed.
+ *
  * It becomes COMMAND by execve; it exits with 127 when that is not found, 126 when it is no program,
  * or when the terminal or the directory cannot be had. It uses no C library, so that a few hundred
  * bytes run in any image. Built by `make init` for x86_64 and aarch64.
@@ -54,6 +57,14 @@ static unsigned long length(const char *s)
     while (s[n])
         n++;
     return n;
+}
+
+static int begins(const char *s, const char *with)
+{
+    while (*with)
+        if (*s++ != *with++)
+            return 0;
+    return 1;
 }
 
 static void say(const char *s)
@@ -120,8 +131,7 @@ static void run(char **argv, char **environment)
     const char *name = argv[0];
     long error = -ENOENT;
     for (char **item = environment; *item; item++)
-        if ((*item)[0] == 'P' && (*item)[1] == 'A' && (*item)[2] == 'T' && (*item)[3] == 'H' &&
-            (*item)[4] == '=')
+        if (begins(*item, "PATH="))
             search = *item + 5;
     for (const char *c = name; *c; c++)
         if (*c == '/')
@@ -162,6 +172,9 @@ __attribute__((used)) void begin(long *stack)
         else if ((*argv)[1] == 'w' && argv[1])
             directory = *++argv;
     }
+    for (char **item = environment; *item; item++)
+        if (begins(*item, "LXCPY_ENV_"))
+            *item += length("LXCPY_ENV_");
     if (terminal)
         take_terminal();
     if (!*argv || !*++argv)

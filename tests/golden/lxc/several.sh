@@ -7,7 +7,9 @@ set -eu
 # LXC gives its hooks the environment of the payload, which is a stranger's.
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 LC_ALL=C
-export PATH LC_ALL
+# util-linux 2.39 and later would use fsconfig(2), which cuts options at 256 bytes.
+LIBMOUNT_FORCE_MOUNT2=always
+export PATH LC_ALL LIBMOUNT_FORCE_MOUNT2
 target=/var/lib/lxcpy/containers/0123456789ab/rootfs
 if [ "$#" -gt 0 ]; then
     target=$1
