@@ -142,8 +142,7 @@ def _pairs(config: Config, rest: str) -> list[tuple[str, str]]:
     variables = _variables(config)
     typed = words.split(rest)
     if "=" not in typed[0]:
-        key, *value = rest.split(maxsplit=1)
-        typed = [f"{key}={value[0]}"] if value else [key]
+        typed = ["=".join(rest.split(maxsplit=1))]
     pairs = []
     for word in typed:
         key, equals, value = word.partition("=")
