@@ -221,7 +221,7 @@ class _Unpacking:
             where = self._remove(where, name)
             fd = os.open(name, NEW, 0o600, dir_fd=where.fd)
         try:
-            if self.index:
+            if self.index and any(length for _, length in member.regions):
                 path = join(where.path, name)
                 self.files[path] = self.index.content(path, member.regions), member.regions
             for offset, length in member.regions:
