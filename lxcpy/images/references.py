@@ -109,5 +109,5 @@ def _check(text: str, host: str, path: str) -> None:
 
 
 def _error(text: str, reason: str, *, hint: str | None = None) -> LxcpyError:
-    shown = text if text.isprintable() else ascii(text)[1:-1]
-    return LxcpyError(f"invalid image name {shown!r}: {reason}", hint=hint)
+    shown = repr(text) if text.isprintable() else ascii(text)
+    return LxcpyError(f"invalid image name {shown}: {reason}", hint=hint)

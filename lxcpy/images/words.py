@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 BLANK = " \t\r\n"
+CONTINUATION = "\\\n"
 QUOTES = "\"'"
 ESCAPABLE = '"$\\'  # what a backslash takes the meaning of inside double quotes
 
@@ -16,6 +17,8 @@ def split(text: str) -> list[str]:
             if at > start:
                 words.append(text[start:at])
             at = start = at + 1
+        elif at == start and text.startswith(CONTINUATION, at):
+            at = start = at + len(CONTINUATION)
         elif text[at] in QUOTES:
             at = _end_of_quote(text, at) + 1
         else:
