@@ -146,6 +146,7 @@ def reading(argv: Sequence[str], stdin: int) -> Iterator[int]:
         pid = spawn(argv, {0: stdin, 1: its_out, 2: err})
     except BaseException:
         os.close(out)
+        os.close(err)
         raise
     finally:
         os.close(its_out)

@@ -76,7 +76,7 @@ def read_record(path: str) -> Record | None:
 def parse_record(path: str, data: bytes) -> Record:
     try:
         record = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise LxcpyError(
             f"{path} is damaged: {error}", hint="only this object is hurt; the others work"
         ) from error

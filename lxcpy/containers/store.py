@@ -25,12 +25,12 @@ NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789
 
 
 def check_name(name: str) -> None:
-    """Docker's rule for names: [a-zA-Z0-9][a-zA-Z0-9_.-]+ ."""
-    fits = 2 <= len(name) <= NAME_LIMIT and set(name) <= NAME and name[0] not in "_.-"
+    """Podman's rule for names: [a-zA-Z0-9][a-zA-Z0-9_.-]* (docker wants two characters)."""
+    fits = 1 <= len(name) <= NAME_LIMIT and set(name) <= NAME and name[0] not in "_.-"
     if not fits:
         raise LxcpyError(
             f"invalid container name {name!r}",
-            hint="a name has 2 to 128 of a-z A-Z 0-9 _ . - and begins with a letter or digit",
+            hint="a name has up to 128 of a-z A-Z 0-9 _ . - and begins with a letter or digit",
         )
 
 

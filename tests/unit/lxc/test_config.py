@@ -218,6 +218,7 @@ def test_mount_script_quotes_every_word(cache: str, words: list[str], cwd: str) 
     assert ["cd", cwd] == shlex.split(lines[-3])
 
 
+@pytest.mark.allow_programs
 def test_mount_script_passes_shellcheck(tmp_path: Path) -> None:
     try:
         for name in cases.MOUNTS:

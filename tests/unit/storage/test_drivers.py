@@ -72,6 +72,7 @@ def test_a_probe_in_a_missing_directory_has_a_reason(tmp_path: Path) -> None:
     assert Overlay().probe(f"{tmp_path}/file") == f"{tmp_path}/file/probe: Not a directory"
 
 
+@pytest.mark.allow_programs
 @pytest.mark.parametrize("name", DRIVERS)
 def test_loading_a_driver_imports_that_one_only(name: str) -> None:
     code = (
