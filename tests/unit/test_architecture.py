@@ -90,7 +90,7 @@ def test_the_table_has_every_unit() -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_go_strictly_downward(path: Path) -> None:
-    assert [] == violations(unit_of(path), path.read_text())
+    assert violations(unit_of(path), path.read_text()) == []
 
 
 @pytest.mark.parametrize(
@@ -128,4 +128,4 @@ def test_a_planted_violation_is_found(unit: str, source: str, wrong: str) -> Non
     ],
 )
 def test_what_is_allowed_is_no_violation(unit: str, source: str) -> None:
-    assert [] == violations(unit, source)
+    assert violations(unit, source) == []

@@ -94,16 +94,17 @@ def test_reading_is_what_a_program_makes_of_a_file(bin_directory: Path, tmp_path
 @pytest.mark.allow_programs
 def test_reading_raises_at_the_end_for_a_program_that_failed(bin_directory: Path) -> None:
     put(bin_directory, "tool", "echo out; echo not in gzip format >&2; exit 1")
+    said = []
+
+    def read_all(null: int) -> None:
+        with shell.reading(["tool"], null) as out:
+            said.extend([os.read(out, 64), os.read(out, 64)])
+
     null = os.open(os.devnull, os.O_RDONLY)
-    try:
-        with (
-            pytest.raises(CommandError, match="tool exited with status 1: not in gzip format"),
-            shell.reading(["tool"], null) as out,
-        ):
-            assert os.read(out, 64) == b"out\n"
-            assert os.read(out, 64) == b""
-    finally:
-        os.close(null)
+    with pytest.raises(CommandError, match="tool exited with status 1: not in gzip format"):
+        read_all(null)
+    os.close(null)
+    assert said == [b"out\n", b""]
 
 
 @pytest.mark.allow_programs

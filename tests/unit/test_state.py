@@ -94,7 +94,7 @@ def test_a_newer_record_is_named(tmp_path: Path) -> None:
 
 
 def test_a_record_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(LxcpyError, match="cannot read .*: Is a directory"):
+    with pytest.raises(LxcpyError, match=r"cannot read .*: Is a directory"):
         state.read_record(str(tmp_path))
 
 
@@ -157,7 +157,8 @@ def test_the_lock_of_an_unlinked_file_does_not_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = f"{tmp_path}/lock"
-    flock, removed = fcntl.flock, []
+    flock = fcntl.flock
+    removed: list[str] = []
 
     def remove_first(fd: int, how: int) -> None:
         if not removed:
