@@ -44,10 +44,10 @@ def from_record(path: str, record: state.Record) -> Container:
         for key, value in record.items()
         if key in Container.__dataclass_fields__
     }
-    fields["lxc_conf"] = tuple((key, value) for key, value in fields.get("lxc_conf", ()))
     try:
+        fields["lxc_conf"] = tuple((key, value) for key, value in fields.get("lxc_conf", ()))
         return Container(**fields)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise LxcpyError(f"{path} is damaged: {error}") from error
 
 

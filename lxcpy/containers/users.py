@@ -39,7 +39,7 @@ def identify(user: str, passwd: bytes, group: bytes) -> Identity:
         extra = tuple(
             int(item[2])
             for item in groups
-            if name and name in item[3].split(",") and item[2].isdecimal()
+            if name and name in item[3].split(",") and _is_number(item[2])
         )
     home = entry[5] if entry and entry[5].startswith("/") else "/"
     return Identity(uid, gid, extra, home)
@@ -50,8 +50,13 @@ def _lines(text: bytes, fields: int) -> list[list[str]]:
     return [line for line in lines if len(line) >= fields]
 
 
+def _is_number(text: str) -> bool:
+    # The length first: int() raises ValueError for thousands of digits.
+    return text.isascii() and text.isdecimal() and len(text) <= 10 and int(text) <= LIMIT
+
+
 def _number(text: str, *, what: str) -> int:
-    if not (text.isascii() and text.isdecimal()) or int(text) > LIMIT:
+    if not _is_number(text):
         raise LxcpyError(
             f"{what}: no matching entry in the container's passwd or group file",
             hint="a number works without an entry",
