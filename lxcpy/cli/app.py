@@ -54,18 +54,41 @@ class Command(TyperCommand):
         options = {name: o for o in self.params for name in getattr(o, "opts", ())}
         words = iter(args)
         for word in words:
-            if word == "--" or (word[:1] != "-" and not ctx.allow_interspersed_args):
+            if word == "--" or (not _is_option(word) and not ctx.allow_interspersed_args):
                 yield word
                 yield from words
                 return
-            name, equals, value = word.partition("=")
-            option = options.get(name if name[:2] == "--" else f"-{word[-1:]}")
-            if equals and option is not None and getattr(option, "is_flag", False):
+            before, name, equals, value = _split(word, options)
+            option = options.get(name)
+            if equals and option is not None and not _wants_value(option):
+                yield from [before] if before else []
                 yield from _flag(name, value, option)
                 continue
             yield word
-            if word[:1] == "-" and not equals and _wants_value(option):
+            if not equals and not value and _wants_value(option):
                 yield from (word for word in [next(words, None)] if word is not None)
+
+
+def _is_option(word: str) -> bool:
+    return word[:1] == "-" and len(word) > 1
+
+
+def _split(word: str, options: dict[str, Any]) -> tuple[str, str, str, str]:
+    """The last option of a word: what stands before it, its name, "=" or nothing, its value.
+
+    `-itw=/x` is `-it`, `-w`, and `/x`; a letter that takes a value takes the rest of the word.
+    """
+    if not _is_option(word):
+        return "", "", "", ""
+    if word[:2] == "--":
+        return "", *word.partition("=")
+    for at in range(1, len(word)):
+        equals, value = word[at + 1 : at + 2], word[at + 1 :]
+        if equals == "=" or not value or _wants_value(options.get(f"-{word[at]}")):
+            equals = "=" if equals == "=" else ""
+            before = word[:at] if at > 1 else ""
+            return before, f"-{word[at]}", equals, value.removeprefix("=")
+    raise AssertionError(word)
 
 
 def _wants_value(option: Any) -> bool:

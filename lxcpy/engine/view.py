@@ -81,7 +81,7 @@ def seconds_since(text: str) -> float:
 
 def span(seconds: float) -> str:
     """A length of time in docker's words: `Less than a second`, `About an hour`, `3 days`."""
-    minutes, hours = int(seconds / 60), round(seconds / 3600)
+    minutes, hours = int(seconds / 60), int(seconds / 3600 + 0.5)
     days = hours // 24
     steps = (
         (seconds < 1, "Less than a second"),
