@@ -146,7 +146,8 @@ class Leftovers:
         tables = subprocess.run(["nft", "list", "tables"], capture_output=True, check=True).stdout
         mounts = Path("/proc/self/mountinfo").read_text().splitlines()
         return cls(
-            mounts=frozenset(line.split()[4] for line in mounts),
+            # /run/netns is made by the first `ip netns add` of a machine, and kept by ip itself.
+            mounts=frozenset(line.split()[4] for line in mounts) - {"/run/netns"},
             links=frozenset(os.listdir("/sys/class/net")),
             cgroups=frozenset(_cgroups()),
             tables=frozenset(tables.decode().splitlines()),

@@ -4,8 +4,10 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import tarfile
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -89,8 +91,9 @@ def test_podman_computes_the_same_ids(lxcpy: Lxcpy, tmp_path: Path) -> None:
         text = json.dumps(manifest).encode()
         entry.size = len(text)
         tar.addfile(entry, io.BytesIO(text))
+    place = tempfile.mkdtemp(prefix="pod")  # podman wants a short run root
     podman = [
-        "podman", "--root", str(tmp_path / "p"), "--runroot", str(tmp_path / "pr"),
+        "podman", "--root", f"{place}/p", "--runroot", f"{place}/r",
         "--storage-driver", "vfs",
     ]  # fmt: skip
     subprocess.run([*podman, "load", "-q", "-i", archive], check=True, capture_output=True)
@@ -98,3 +101,4 @@ def test_podman_computes_the_same_ids(lxcpy: Lxcpy, tmp_path: Path) -> None:
         [*podman, "inspect", "--type", "image", "two:1"], check=True, capture_output=True
     )
     assert image_id == json.loads(inspected.stdout)[0]["Id"]
+    shutil.rmtree(place)

@@ -105,9 +105,12 @@ def test_a_day_with_a_container(lxcpy: Lxcpy) -> None:
     assert lxcpy.out("exec", "-w", "/etc", "work", "pwd") == "/etc"
     assert lxcpy.out("exec", "-u", "nobody", "work", "id", "-u") == "65534"
     lxcpy("exec", "work", "sh", "-c", "echo hi >/root/greeting; rm /etc/group")
-    assert lxcpy.out(
-        "diff", "work"
-    ).split("\n") == ["C /etc", "D /etc/group", "C /root", "A /root/greeting"]
+    assert lxcpy.out("diff", "work").split("\n") == [
+        "C /etc",
+        "D /etc/group",
+        "C /root",
+        "A /root/greeting",
+    ]
     image = lxcpy.out("commit", "-m", "greets", "-c", 'CMD ["cat","/root/greeting"]', "work", "g:1")
     assert lxcpy.out(*QUICK, "g:1") == "hi"
     lxcpy(*QUICK, image[7:19], "test", "-e", "/etc/group", code=1)
