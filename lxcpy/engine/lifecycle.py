@@ -180,12 +180,13 @@ def remove(host: Host, key: str, *, force: bool = False) -> None:
 def signal_number(text: str) -> int:
     """The number of a signal given as 9, KILL or SIGKILL; RTMIN+3 too."""
     name, plus, offset = text.upper().removeprefix("SIG").partition("+")
-    if plus and (name != "RTMIN" or not _is_small(offset)):
-        name = ""
-    found = int(name) if _is_small(name) else getattr(signal, f"SIG{name}", None)
-    if not isinstance(found, int) or isinstance(found, signal.Handlers) or found == 0:
+    if _is_small(name) and not plus and 0 < int(name) < signal.NSIG:
+        return int(name)
+    number = getattr(signal, f"SIG{name}", None)
+    fits = not plus or (name == "RTMIN" and _is_small(offset))
+    if not isinstance(number, signal.Signals) or not fits:
         raise LxcpyError(f"unknown signal {text!r}", hint="give a name such as TERM or a number")
-    total = int(found) + int(offset or 0)
+    total = int(number) + int(offset or 0)
     if total >= signal.NSIG:
         raise LxcpyError(f"unknown signal {text!r}", hint=f"the highest is {signal.NSIG - 1}")
     return total
