@@ -62,7 +62,7 @@ class Command(TyperCommand):
             option = options.get(name)
             if equals and option is not None and not _wants_value(option):
                 yield from [before] if before else []
-                yield from _flag(name, value, option)
+                yield from _flag(ctx, name, value, option)
                 continue
             yield word
             if not equals and not value and _wants_value(option):
@@ -95,13 +95,13 @@ def _wants_value(option: Any) -> bool:
     return option is not None and not getattr(option, "is_flag", False)
 
 
-def _flag(name: str, value: str, option: Any) -> list[str]:
+def _flag(ctx: Any, name: str, value: str, option: Any) -> list[str]:
     """`--flag=VALUE` in the words that click has for it."""
     if value.lower() in ("true", "t", "1"):
         return [name]
     if value.lower() in ("false", "f", "0"):
         return list(option.secondary_opts[:1])
-    raise typer.BadParameter(f'invalid argument "{value}" for {name}: give true or false')
+    raise UsageError(f'invalid argument "{value}" for {name}: give true or false', ctx)
 
 
 def build(names: Iterable[str]) -> typer.Typer:

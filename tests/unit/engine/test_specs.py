@@ -27,7 +27,11 @@ def spec(**fields: Any) -> ContainerSpec:
         ({"Entrypoint": ["e", "x"], "Cmd": ["c"]}, {}, ("e", "x", "c")),
         ({"Entrypoint": ["e"], "Cmd": ["c"]}, {"command": ("d",)}, ("e", "d")),
         ({"Entrypoint": ["e"], "Cmd": ["c"]}, {"entrypoint": ("f",)}, ("f",)),
-        ({"Entrypoint": ["e"], "Cmd": ["c"]}, {"entrypoint": ("f",), "command": ("d",)}, ("f", "d")),
+        (
+            {"Entrypoint": ["e"], "Cmd": ["c"]},
+            {"entrypoint": ("f",), "command": ("d",)},
+            ("f", "d"),
+        ),
         ({"Entrypoint": ["e"], "Cmd": ["c"]}, {"entrypoint": (), "command": ("d",)}, ("d",)),
         ({"Entrypoint": None, "Cmd": ["c"]}, {}, ("c",)),
         ({"Entrypoint": ["e"], "Cmd": None}, {}, ("e",)),
