@@ -1,104 +1,122 @@
-"""Words of a Dockerfile instruction: where they end, and what quotes, backslashes and $ mean."""
+"""Words of a Dockerfile's line: quotes, backslashes and variables.
 
+The rules are those of the Dockerfile reference, "Environment replacement": single quotes keep
+everything, double quotes keep blanks, and `$NAME ${NAME} ${NAME:-word} ${NAME:+word}` are replaced.
+"""
+
+import json
 from collections.abc import Mapping
 
-BLANK = " \t\r\n"
-CONTINUATION = "\\\n"
-QUOTES = "\"'"
-ESCAPABLE = '"$\\'  # what a backslash takes the meaning of inside double quotes
+BLANKS = " \t"
+NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 
 
-def split(text: str) -> list[str]:
-    """Words as they were typed, with their quotes; ValueError for a quote without an end."""
-    words: list[str] = []
-    start = at = 0
-    while at < len(text):
-        if text[at] in BLANK:
-            if at > start:
-                words.append(text[start:at])
-            at = start = at + 1
-        elif at == start and text.startswith(CONTINUATION, at):
-            at = start = at + len(CONTINUATION)
-        elif text[at] in QUOTES:
-            at = _end_of_quote(text, at) + 1
-        else:
-            at += 2 if text[at] == "\\" else 1
-    if start < len(text):
-        words.append(text[start:])
-    return words
+def split(text: str, variables: Mapping[str, str]) -> list[str]:
+    """The words of a line, without their quotes; ValueError for a quote that is not closed."""
+    return _Scanner(text, variables, blanks=BLANKS).run()
 
 
-def evaluate(text: str, variables: Mapping[str, str]) -> str:
-    """A text without its quotes and escapes, with the values of $NAME and ${NAME}.
-
-    As docker does it: nothing means anything inside single quotes, an unknown variable is empty,
-    ${NAME:-WORD} and ${NAME:+WORD} are known. ValueError for what has no end.
-    """
-    out: list[str] = []
-    at, double = 0, False
-    while at < len(text):
-        char = text[at]
-        if char == "'" and not double:
-            end = _end_of_quote(text, at)
-            out.append(text[at + 1 : end])
-            at = end + 1
-        elif char == '"':
-            double = not double
-            at += 1
-        elif char == "\\" and at + 1 < len(text):
-            out.append(_escaped(text[at + 1], double=double))
-            at += 2
-        elif char == "$":
-            value, at = _variable(text, at + 1, variables)
-            out.append(value)
-        else:
-            out.append(char)
-            at += 1
-    if double:
-        raise ValueError("a double quote has no end")
-    return "".join(out)
+def expand(text: str, variables: Mapping[str, str]) -> str:
+    """A line as one word: blanks stay, quotes go."""
+    return "".join(_Scanner(text, variables, blanks="").run())
 
 
-def _escaped(char: str, *, double: bool) -> str:
-    if char == "\n":
-        return ""  # a line goes on
-    return f"\\{char}" if double and char not in ESCAPABLE else char
+def json_list(text: str) -> list[str] | None:
+    """The exec form, a JSON array of strings; None for anything else, which is shell form."""
+    if not text.startswith("["):
+        return None
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return value
+    return None
 
 
-def _end_of_quote(text: str, start: int) -> int:
-    quote, at = text[start], start + 1
-    while at < len(text) and text[at] != quote:
-        at += 2 if text[at] == "\\" and quote == '"' else 1
-    if at >= len(text):
-        raise ValueError(f"a {'double' if quote == QUOTES[0] else 'single'} quote has no end")
-    return at
+class _Scanner:
+    """One pass over a line."""
 
+    def __init__(self, text: str, variables: Mapping[str, str], *, blanks: str) -> None:
+        self.text = text
+        self.variables = variables
+        self.blanks = blanks
+        self.at = 0
+        self.words: list[str] = []
+        self.word: list[str] | None = None  # None between words
 
-def _variable(text: str, at: int, variables: Mapping[str, str]) -> tuple[str, int]:
-    """The value of the variable whose $ is before `at`, and where the text goes on."""
-    if not text.startswith("{", at):
-        end = _end_of_name(text, at)
-        return (variables.get(text[at:end], ""), end) if end > at else ("$", at)
-    name_end = _end_of_name(text, at + 1)
-    end = text.find("}", name_end)
-    if end < 0:
-        raise ValueError("a ${ has no end")
-    name, operation, word = (
-        text[at + 1 : name_end],
-        text[name_end:end][:2],
-        text[name_end + 2 : end],
-    )
-    value = variables.get(name, "")
-    if not name or operation not in ("", ":-", ":+"):
-        raise ValueError(
-            f"{text[at - 1 : end + 1]} is not $NAME, ${{NAME:-WORD}} or ${{NAME:+WORD}}"
-        )
-    if operation:
-        value = (value or word) if operation == ":-" else (word if value else "")
-    return value, end + 1
+    def run(self) -> list[str]:
+        while self.at < len(self.text):
+            character = self._next()
+            if character in self.blanks:
+                self._end()
+            elif character == "'":
+                self._add(self._until("'"))
+            elif character == '"':
+                self._double()
+            elif character == "\\":
+                self._add(self._next() if self.at < len(self.text) else "\\")
+            elif character == "$":
+                self._add(self._variable())
+            else:
+                self._add(character)
+        self._end()
+        return self.words
 
+    def _next(self) -> str:
+        self.at += 1
+        return self.text[self.at - 1]
 
-def _end_of_name(text: str, at: int) -> int:
-    while at < len(text) and (text[at] == "_" or (text[at].isascii() and text[at].isalnum())):
-        at += 1
-    return at
+    def _add(self, piece: str) -> None:
+        if self.word is None:
+            self.word = []
+        self.word.append(piece)
+
+    def _end(self) -> None:
+        if self.word is not None:
+            self.words.append("".join(self.word))
+        self.word = None
+
+    def _until(self, end: str) -> str:
+        start = self.at
+        found = self.text.find(end, start)
+        if found < 0:
+            raise ValueError(f"{end} is missing")
+        self.at = found + 1
+        return self.text[start:found]
+
+    def _double(self) -> None:
+        self._add("")
+        while self.at < len(self.text):
+            character = self._next()
+            if character == '"':
+                return
+            if character == "\\" and self.text[self.at : self.at + 1] in ('"', "$", "\\"):
+                character = self._next()
+            elif character == "$":
+                character = self._variable()
+            self._add(character)
+        raise ValueError('" is missing')
+
+    def _variable(self) -> str:
+        if self.text[self.at : self.at + 1] == "{":
+            self.at += 1
+            return self._braces(self._until("}"))
+        start = self.at
+        while self.at < len(self.text) and self.text[self.at] in NAME_CHARACTERS:
+            self.at += 1
+        name = self.text[start : self.at]
+        return self.variables.get(name, "") if name else "$"
+
+    def _braces(self, inside: str) -> str:
+        name, colon, word = inside.partition(":")
+        if not name or not set(name) <= NAME_CHARACTERS:
+            raise ValueError(f"${{{inside}}} names no variable")
+        value = self.variables.get(name, "")
+        if not colon:
+            return value
+        if word[:1] not in ("-", "+"):
+            raise ValueError(f"${{{inside}}} has an unknown operator; :- and :+ are known")
+        if word[0] == "-":
+            return value or word[1:]
+        return word[1:] if value else ""
