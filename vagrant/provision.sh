@@ -18,7 +18,7 @@ run_packages=(
 )
 test_packages=(
     shellcheck
-    podman crun skopeo debootstrap # interchange is tested against the real tools
+    podman crun runc skopeo debootstrap # interchange is tested against the real tools
     strace
     gcc libc6-dev # lxcpy-init, for this machine
     gcc-aarch64-linux-gnu qemu-user-static # and for the other one

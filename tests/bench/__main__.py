@@ -39,6 +39,7 @@ class Bench:
             self.podman = [
                 "podman", "--root", f"{place}/p", "--runroot", f"{place}/r",
                 "--cgroup-manager", "cgroupfs", "--events-backend", "file",
+                "--runtime", "runc",  # crun 1.8 refuses hosts with both cgroup generations
             ]  # fmt: skip
 
     def prepare(self) -> None:
@@ -99,7 +100,7 @@ class Bench:
             },
             "exec true": {"lxcpy": lambda _: quiet(LXCPY, "exec", "up", "true")},
             "commit 1 file on 280 MB": {
-                "lxcpy": lambda n: quiet(LXCPY, "commit", "--no-pause", "up", f"one:{n}"),
+                "lxcpy": lambda n: quiet(LXCPY, "commit", "up", f"one:{n}"),
             },
             "diff": {"lxcpy": lambda _: quiet(LXCPY, "diff", "up")},
             "ps": {"lxcpy": lambda _: quiet(LXCPY, "ps")},
@@ -112,7 +113,7 @@ class Bench:
                 ),
                 "exec true": lambda _: quiet(*podman, "exec", "up", "true"),
                 "commit 1 file on 280 MB": lambda n: quiet(
-                    *podman, "commit", "-q", "--pause=false", "up", f"one:{n}"
+                    *podman, "commit", "-q", "up", f"one:{n}"
                 ),
                 "diff": lambda _: quiet(*podman, "diff", "up"),
                 "ps": lambda _: quiet(*podman, "ps"),
@@ -129,6 +130,7 @@ class Bench:
         if self.podman:
             quiet(*self.podman, "rm", "-a", "-f", "-t", "0")
             quiet(*self.podman, "rmi", "-a", "-f")
+            subprocess.run(["umount", f"{self.place}/p/overlay"], check=False)  # podman leaves it
 
 
 def _limits() -> tuple[str, ...]:

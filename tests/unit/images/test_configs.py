@@ -32,7 +32,10 @@ def test_a_new_config_has_the_fields_of_oci() -> None:
 
 
 def test_every_layer_has_an_entry_in_the_history() -> None:
-    history = [{"created": "t", "empty_layer": True}, {"created": "t", "created_by": "x"}]
+    history: list[dict[str, object]] = [
+        {"created": "t", "empty_layer": True},
+        {"created": "t", "created_by": "x"},
+    ]
     got = new_config([DIFF_ID] * 3, config={}, history=history, author="me", created="t")
     layers = [entry for entry in got["history"] if not entry.get("empty_layer")]
     assert (len(layers), len(got["history"]), got["author"]) == (3, 4, "me")
@@ -63,7 +66,7 @@ def test_reads_what_it_wrote() -> None:
     ("data", "message"),
     [
         (b"", "Expecting value"),
-        (b"\xff\xfe", "codec"),
+        (b"\xff\xfe", "codec|Expecting value"),
         (b"[]", "no rootfs.diff_ids"),
         (b"{}", "no rootfs.diff_ids"),
         (b"[" * 100_000, "nested too deep"),

@@ -78,7 +78,7 @@ def test_later_changes_see_earlier_ones() -> None:
     ("change", "message"),
     [
         ("", "unknown instruction"),
-        ("RUN x", "unknown instruction RUN"),
+        ("RUN x", "unknown instruction 'RUN'"),
         ("CMD", "CMD: it needs a value"),
         ("ENV A", "NAME=VALUE is needed"),
         ("ENV A=1 B", "'B' is not NAME=VALUE"),
