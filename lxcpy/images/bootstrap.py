@@ -47,7 +47,8 @@ def busybox_tree(out: Writable) -> None:
     """
     program = shell.find("busybox")
     data = _read(program)
-    applets = [path for path in _applets(program) if path != BUSYBOX]
+    places = (path for path in _list(program) if os.path.dirname(path) in DIRECTORIES)
+    applets = [path for path in places if path != BUSYBOX]
     sink = Sink(out)
     for path, mode in DIRECTORIES.items():
         sink.write(_header(path + "/" if path else "./", DIRECTORY, mode=mode))
@@ -104,15 +105,15 @@ def is_static(data: bytes) -> bool:
     return PT_INTERP not in kinds
 
 
-def _applets(program: str) -> list[str]:
-    """Where the programs in busybox want to be, such as bin/sh, for directories that we have."""
+def _list(program: str) -> list[str]:
+    """Where the programs in busybox want to be, such as bin/sh."""
     null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     try:
         with (
             shell.reading([program, "--list-full"], null) as fd,
             open(fd, "rb", closefd=False) as out,
         ):
-            paths = out.read().decode("utf-8", "replace").split()
+            paths: list[str] = out.read().decode("utf-8", "replace").split()
     except CommandError as error:
         raise LxcpyError(
             f"cannot list what is in {program}: {error.message}",
@@ -120,4 +121,4 @@ def _applets(program: str) -> list[str]:
         ) from error
     finally:
         os.close(null)
-    return [path for path in paths if os.path.dirname(path) in DIRECTORIES]
+    return paths

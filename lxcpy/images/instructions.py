@@ -33,21 +33,40 @@ def apply_changes(config: Config, changes: Iterable[str]) -> Config:
     changed = {key: _copy(value) for key, value in config.items()}
     seen: set[str] = set()
     for change in changes:
-        name, _, rest = change.strip().partition(" ")
+        name, rest = (*change.split(None, 1), "", "")[:2]
         name = name.upper()
         if name not in INSTRUCTIONS:
             known = " ".join(sorted(INSTRUCTIONS))
-            raise LxcpyError(f"unknown instruction {name or change!r}", hint=f"known are: {known}")
+            raise LxcpyError(f"unknown instruction {name!r}", hint=f"known are: {known}")
         if not rest.strip():
             raise LxcpyError(f"instruction {name}: it needs a value")
         try:
             INSTRUCTIONS[name](changed, rest.strip())
+            _check_text(changed)
         except ValueError as error:
             raise LxcpyError(f"instruction {change.strip()!r}: {error}") from error
         seen.add(name)
         if name == "ENTRYPOINT" and "CMD" not in seen:
             changed.pop("Cmd", None)  # as docker: the old arguments belong to the old program
     return changed
+
+
+def _check_text(value: Any) -> None:
+    """No program and no file can be given a zero byte."""
+    if isinstance(value, str) and "\0" in value:
+        raise ValueError("it cannot hold a NUL byte")
+    if isinstance(value, dict):
+        _check_text([*value, *value.values()])
+    elif isinstance(value, list):
+        for item in value:
+            _check_text(item)
+
+
+def _expand(config: Config, text: str) -> str:
+    value = words.expand(text, _variables(config))
+    if not value:
+        raise ValueError("the value is empty")
+    return value
 
 
 def _copy(value: Any) -> Any:
@@ -107,6 +126,8 @@ def _expose(config: Config, text: str) -> None:
         first, _, last = numbers.partition("-")
         if not _is_port(first) or not _is_port(last or first) or protocol not in PROTOCOLS:
             raise ValueError(f"{word!r} is not PORT[-PORT][/tcp|udp|sctp]")
+        if int(first) > int(last or first):
+            raise ValueError(f"{word!r} ends before it starts")
         for port in range(int(first), int(last or first) + 1):
             ports[f"{port}/{protocol}"] = {}
     config["ExposedPorts"] = ports
@@ -124,18 +145,18 @@ def _on_build(config: Config, text: str) -> None:
 
 
 def _stop_signal(config: Config, text: str) -> None:
-    word = words.expand(text, _variables(config))
+    word = _expand(config, text)
     name = word.upper().removeprefix("SIG")
     known = {member.name.removeprefix("SIG") for member in signal.Signals}
     base = name.partition("+")[0].partition("-")[0]  # RTMIN+3
-    is_number = word.isascii() and word.isdecimal() and 0 < int(word) <= signal.SIGRTMAX
+    is_number = word.isascii() and word.isdecimal() and len(word) < 3 and 0 < int(word) <= 64
     if not is_number and name not in known and not (base != name and base in ("RTMIN", "RTMAX")):
         raise ValueError(f"there is no signal {word!r}")
     config["StopSignal"] = word
 
 
 def _user(config: Config, text: str) -> None:
-    config["User"] = words.expand(text, _variables(config))
+    config["User"] = _expand(config, text)
 
 
 def _volume(config: Config, text: str) -> None:
@@ -148,7 +169,7 @@ def _volume(config: Config, text: str) -> None:
 
 
 def _work_dir(config: Config, text: str) -> None:
-    path = words.expand(text, _variables(config))
+    path = _expand(config, text)
     joined = posixpath.join("/", config.get("WorkingDir") or "/", path)
     config["WorkingDir"] = "/" + posixpath.normpath(joined).lstrip("/")
 

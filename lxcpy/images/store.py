@@ -41,7 +41,7 @@ class ImageStore:
 
     def find(self, image_id: str) -> Image | None:
         """The image of a full id, None when it is not here; a broken one is an error."""
-        return self._load(image_id, self._names())
+        return self._load(image_id, self._names()) if _is_id(image_id) else None
 
     def get(self, image_id: str) -> Image:
         """The image of a full id; NotFoundError when it is not here."""
@@ -79,20 +79,16 @@ class ImageStore:
         A name wins over an id. Raises NotFoundError, and LxcpyError when several ids fit.
         """
         names = self._names()
-        name = _find_name(text, names)
-        image_id = names[name] if name else self._find_id(text)
+        # What `references.local_name` makes of a valid name is one of the first two.
+        image_id = names.get(text) or names.get(text + LATEST) or self._find_id(text)
         image = self._load(image_id, names) if image_id else None
         if image is None:
             raise _unknown(text)
         return image
 
-    def find_name(self, text: str) -> str | None:
-        """The stored name that a text means: `busybox` means busybox:latest; None for no name."""
-        return _find_name(text, self._names())
-
     def tag(self, image_id: str, name: str) -> None:
         """Give an image the name REPOSITORY:TAG; an image that had it loses it."""
-        if not os.path.exists(self._path(image_id)):
+        if not _is_id(image_id) or not os.path.exists(self._path(image_id)):
             raise _unknown(image_id)
         self._write_names({**self._names(), name: image_id})
 
@@ -105,6 +101,8 @@ class ImageStore:
 
     def delete(self, image_id: str) -> None:
         """Remove an image and its names; nothing happens when it is not here."""
+        if not _is_id(image_id):
+            return
         names = self._names()
         left = {name: other for name, other in names.items() if other != image_id}
         if left != names:
@@ -113,8 +111,6 @@ class ImageStore:
             os.unlink(self._path(image_id))
 
     def _path(self, image_id: str) -> str:
-        if len(image_id) != ID_LENGTH or not set(image_id) <= HEX:
-            raise LxcpyError(f"{image_id!r} is no image id")
         return f"{self.images_dir}/{image_id}{SUFFIX}"
 
     def _ids(self) -> list[str]:
@@ -123,7 +119,7 @@ class ImageStore:
         except FileNotFoundError:
             return []
         ids = (name.removesuffix(SUFFIX) for name in sorted(found) if name.endswith(SUFFIX))
-        return [image_id for image_id in ids if len(image_id) == ID_LENGTH and set(image_id) <= HEX]
+        return [image_id for image_id in ids if _is_id(image_id)]
 
     def _find_id(self, text: str) -> str | None:
         start = text.removeprefix(PREFIX)
@@ -158,7 +154,7 @@ class ImageStore:
         path = f"{self.images_dir}/names.json"
         record = state.read_record(path) or {"names": {}}
         names = record.get("names")
-        if not isinstance(names, dict) or not all(isinstance(key, str) for key in names.values()):
+        if not isinstance(names, dict) or not all(_is_id(value) for value in names.values()):
             raise LxcpyError(f"{path} is damaged: it holds no names")
         return names
 
@@ -167,19 +163,10 @@ class ImageStore:
         state.write_record(f"{self.images_dir}/names.json", {"names": ordered})
 
 
-def _find_name(text: str, names: dict[str, str]) -> str | None:
-    for candidate in (text, text + LATEST):
-        if candidate in names:
-            return candidate
-    from lxcpy.images import references  # only for who types the long form, or a name that is not
-
-    try:
-        wanted = references.normalised(references.parse(text))
-        long_forms = {references.normalised(references.parse(name)): name for name in names}
-    except LxcpyError:
-        return None
-    return long_forms.get(wanted)
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and len(value) == ID_LENGTH and set(value) <= HEX
 
 
 def _unknown(text: str) -> NotFoundError:
-    return NotFoundError(f"No such image: {text}", hint="the images that are here: lxcpy images")
+    shown = text if text.isprintable() else ascii(text)
+    return NotFoundError(f"No such image: {shown}", hint="the images that are here: lxcpy images")

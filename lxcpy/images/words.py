@@ -7,7 +7,7 @@ everything, double quotes keep blanks, and `$NAME ${NAME} ${NAME:-word} ${NAME:+
 import json
 from collections.abc import Mapping
 
-BLANKS = " \t"
+BLANKS = " \t\r\n"
 NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 
 
@@ -55,7 +55,7 @@ class _Scanner:
             elif character == '"':
                 self._double()
             elif character == "\\":
-                self._add(self._next() if self.at < len(self.text) else "\\")
+                self._escaped()
             elif character == "$":
                 self._add(self._variable())
             else:
@@ -84,6 +84,12 @@ class _Scanner:
             raise ValueError(f"{end} is missing")
         self.at = found + 1
         return self.text[start:found]
+
+    def _escaped(self) -> None:
+        """What follows a backslash; one at the end of a line joins it to the next."""
+        character = self._next() if self.at < len(self.text) else "\\"
+        if character != "\n":
+            self._add(character)
 
     def _double(self) -> None:
         self._add("")

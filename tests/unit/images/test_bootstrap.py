@@ -1,7 +1,13 @@
+import io
 import struct
+import tarfile
+from pathlib import Path
 
 import pytest
 
+from lxcpy import shell
+from lxcpy.errors import LxcpyError
+from lxcpy.images import bootstrap
 from lxcpy.images.bootstrap import FILES, is_static
 
 
@@ -39,3 +45,55 @@ def test_every_user_has_seven_fields_and_a_known_group() -> None:
     for line in FILES["etc/passwd"].splitlines():
         fields = line.split(":")
         assert (len(fields), fields[3] in groups) == (7, True)
+
+
+def tree(program: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    monkeypatch.setattr(shell, "find", lambda name: str(program))
+    listed = ["usr/bin/[", "bin/sh", "bin/busybox", "linuxrc", "sbin/../../x", "sbin/ip"]
+    monkeypatch.setattr(bootstrap, "_list", lambda program: listed)
+    out = io.BytesIO()
+    bootstrap.busybox_tree(out)
+    return out.getvalue()
+
+
+def test_makes_a_usable_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "busybox"
+    program.write_bytes(elf([1]))
+    data = tree(program, monkeypatch)
+    assert data == tree(program, monkeypatch)
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        busybox = tar.extractfile("bin/busybox")
+        assert busybox is not None
+        assert busybox.read() == elf([1])
+        members = {member.name: member for member in tar}
+    links = {name: member.linkname for name, member in members.items() if member.issym()}
+    assert links == {
+        "bin/sh": "busybox",
+        "linuxrc": "bin/busybox",
+        "sbin/ip": "../bin/busybox",
+        "usr/bin/[": "../../bin/busybox",
+        "var/run": "../run",
+        "var/lock": "../run",
+    }
+    modes = {name: members[name].mode for name in ("root", "tmp", "var/tmp", "bin/busybox")}
+    assert modes == {"root": 0o700, "tmp": 0o1777, "var/tmp": 0o1777, "bin/busybox": 0o755}
+    assert {(member.uid, member.gid) for member in members.values()} == {(0, 0)}
+    assert "resolv.conf" not in members
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"#!/bin/sh\n", b"\x7fELF", b"\x7fELF\x09\x01", elf([1])[:66]]
+)
+def test_takes_only_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    program = tmp_path / "busybox"
+    program.write_bytes(data)
+    with pytest.raises(LxcpyError, match="busybox is no program"):
+        tree(program, monkeypatch)
+
+
+def test_takes_only_a_static_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "busybox"
+    program.write_bytes(elf([3]))
+    with pytest.raises(LxcpyError, match="needs shared libraries") as caught:
+        tree(program, monkeypatch)
+    assert caught.value.hint == "apt-get install busybox-static"

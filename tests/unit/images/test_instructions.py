@@ -1,9 +1,12 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lxcpy.errors import LxcpyError
-from lxcpy.images.instructions import apply_changes, duration_ns
+from lxcpy.images import words
+from lxcpy.images.instructions import INSTRUCTIONS, apply_changes, duration_ns
 
 BASE = {"Env": ["PATH=/bin", "A=1"], "Cmd": ["old"], "WorkingDir": "/srv", "Labels": {"l": "1"}}
 
@@ -23,6 +26,9 @@ BASE = {"Env": ["PATH=/bin", "A=1"], "Cmd": ["old"], "WorkingDir": "/srv", "Labe
         ("ENV A='$PATH'", "Env", ["PATH=/bin", "A=$PATH"]),
         ('ENV A="${PATH}\\$"', "Env", ["PATH=/bin", "A=/bin$"]),
         ("ENV A=${NO:-d}${A:+e}$NO$", "Env", ["PATH=/bin", "A=de$"]),
+        ("ENV A=b \\\n  B=c\\\nd", "Env", ["PATH=/bin", "A=b", "B=cd"]),
+        ("ENV A=\"b\nc\"", "Env", ["PATH=/bin", "A=b\nc"]),
+        ("USER\twww", "User", "www"),
         ("ENV A=", "Env", ["PATH=/bin", "A="]),
         ("LABEL a=b 'c d'=\"e=f\"", "Labels", {"l": "1", "a": "b", "c d": "e=f"}),
         ("EXPOSE 80 53/udp 90-91", "ExposedPorts", {p: {} for p in ("80/tcp", "53/udp", "90/tcp", "91/tcp")}),  # noqa: E501
@@ -92,6 +98,11 @@ def test_later_changes_see_earlier_ones() -> None:
         ("EXPOSE 0", "'0' is not PORT"),
         ("EXPOSE 80/icmp", "'80/icmp' is not PORT"),
         ("EXPOSE 70000", "'70000' is not PORT"),
+        ("EXPOSE 9-8", "'9-8' ends before it starts"),
+        ("USER $NOBODY", "the value is empty"),
+        ("WORKDIR ${NO}", "the value is empty"),
+        ("STOPSIGNAL 65", "there is no signal"),
+        ("STOPSIGNAL ²", "there is no signal"),
         ("ONBUILD FROM x", "FROM cannot be a trigger"),
         ("STOPSIGNAL SIGNOTHING", "there is no signal"),
         ("STOPSIGNAL 0", "there is no signal"),
@@ -114,3 +125,39 @@ def test_errors_name_the_instruction(change: str, message: str) -> None:
 )
 def test_durations(text: str, expected: int) -> None:
     assert duration_ns(text) == expected
+
+
+@pytest.mark.parametrize("change", ["CMD a\0b", 'CMD ["\\u0000"]', 'LABEL "a\0"=b', "USER x\0"])
+def test_no_value_holds_a_zero_byte(change: str) -> None:
+    with pytest.raises(LxcpyError, match="cannot hold a NUL byte"):
+        apply_changes({}, [change])
+
+
+@given(
+    st.sampled_from(sorted(INSTRUCTIONS)),
+    st.text("ab=\"'\\ \n${}:-+[],0189/²\udcff\0", max_size=20),
+)
+def test_fails_only_with_a_reason(name: str, rest: str) -> None:
+    reason = ""
+    changed: dict[str, Any] = {}
+    try:
+        changed = apply_changes({}, [f"{name} {rest}"])
+    except LxcpyError as error:
+        reason = error.message
+    assert bool(changed) == (not reason)
+    assert "\n" not in reason
+
+
+@given(
+    st.dictionaries(st.text("ab_", min_size=1), st.text('ab \n\t=é"$\\'), min_size=1, max_size=4)
+)
+def test_reads_what_is_quoted(env: dict[str, str]) -> None:
+    change = "ENV " + " ".join(f"{key}='{value}'" for key, value in env.items())
+    assert apply_changes({}, [change]) == {"Env": [f"{key}={env[key]}" for key in env]}
+
+
+@given(st.text("ab\"'\\$ ", max_size=20))
+def test_escapes_keep_any_text(text: str) -> None:
+    quoted = '"' + "".join(f"\\{char}" if char in '"\\$' else char for char in text) + '"'
+    assert words.split(quoted, {}) == [text]
+    assert words.expand(quoted, {}) == text
