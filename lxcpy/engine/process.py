@@ -32,9 +32,7 @@ def prepare(host: Host, key: str, spec: ExecSpec) -> tuple[list[str], dict[str, 
     """The lxc-attach command line and its environment; LxcpyError when the container is down."""
     specs.check_argv(spec.argv)
     if not lifecycle.state(host, key).pid:
-        raise LxcpyError(
-            f"container {key} is not running", hint=f"start it first: lxcpy start {key}"
-        )
+        raise LxcpyError(f"container {key} is not running", hint="lxcpy ps -a shows its state")
     container = host.containers.load(key)
     files = launch.container_files(host, container)
     user = container.user if spec.user is None else spec.user
