@@ -4,9 +4,9 @@ argv is always a list, never a shell string. Tools get a small environment of th
 cron and a rich desktop session behave alike, and messages in English.
 """
 
-import logging
 import os
 import signal
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +26,11 @@ PACKAGES = {
     "unshare": "util-linux",
 }  # fmt: skip
 
-log = logging.getLogger(__name__)
+
+def _note(how: str, argv: Sequence[str]) -> None:
+    """A line for --debug; logging (3 ms) is there only when somebody listens."""
+    if "logging" in sys.modules:
+        sys.modules["logging"].getLogger(__name__).debug("%s: %s", how, list(argv))
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ def run(
     """
     import sh
 
-    log.debug("run: %s", argv)
+    _note("run", argv)
     try:
         done = sh.Command(find(argv[0]))(
             *argv[1:],
@@ -94,7 +98,7 @@ def run(
 
 def status(argv: Sequence[str]) -> int:
     """The exit status of a program whose words do not matter: one posix_spawn, nothing imported."""
-    log.debug("status: %s", argv)
+    _note("status", argv)
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     try:
         pid = spawn(argv, {0: null, 1: null, 2: null})
@@ -114,7 +118,7 @@ def spawn(
 
     Every signal has its default action in it: Python ignores SIGPIPE, and cron's nohup SIGHUP.
     """
-    log.debug("spawn: %s", argv)
+    _note("spawn", argv)
     moved = [(os.POSIX_SPAWN_DUP2, ours, its) for its, ours in fds.items()]
     defaults = [signal.SIGPIPE, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM]
     return os.posix_spawn(
@@ -125,7 +129,7 @@ def spawn(
 
 def replace(argv: Sequence[str], environment: dict[str, str]) -> NoReturn:
     """Become another program (execve): its streams, signals and exit status are then its own."""
-    log.debug("replace: %s", argv)
+    _note("replace", argv)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and so would the program
     path = find(argv[0])
     try:

@@ -1,17 +1,19 @@
 """What a start needs: the root's branches, identity, network, the rendered files, the monitor."""
 
 import os
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from lxcpy import kernel, paths, shell, state
 from lxcpy.containers import users
-from lxcpy.engine import networking, specs
+from lxcpy.engine import specs
 from lxcpy.engine.connection import Connection
 from lxcpy.engine.host import Host
 from lxcpy.errors import EXIT_FAILURE, LxcpyError, StartError
-from lxcpy.lxc import config, tools
 from lxcpy.model import Container, Mount
 from lxcpy.storage.union import Union, view
+
+if TYPE_CHECKING:
+    from lxcpy.lxc import config
 
 START_TIMEOUT_S = 60.0  # a start takes 20 ms; LXC 5.0 can hang for ever (a hostile seccomp profile)
 FILE_LIMIT = 1 << 20  # bytes of an image's passwd or group file that are read
@@ -24,6 +26,8 @@ TINI = "/usr/bin/tini-static"
 
 def check(host: Host, container: Container) -> None:
     """Find out before anything is made what would fail later."""
+    from lxcpy.lxc import config
+
     config.check_environment(container.env)
     users.identify(container.user, *user_files(container_files(host, container, new=True)))
     shell.find("lxc-start")
@@ -77,6 +81,8 @@ def sweep(host: Host, key: str) -> None:
 
     The caller holds the container's lock and knows that no monitor lives.
     """
+    from lxcpy.lxc import tools
+
     if tools.is_running_socket(key, host.paths.containers):
         shell.status(["lxc-stop", "--kill", "-P", host.paths.containers, "-n", key])
     tools.sweep_cgroups(key)
@@ -89,6 +95,9 @@ def start(
 
     StartError says why the payload does not run; start.json then holds the reason too.
     """
+    from lxcpy.engine import networking
+    from lxcpy.lxc import config
+
     directory = host.paths.container(container.key)
     if os.path.exists(f"{directory}/start.json"):
         sweep(host, container.key)
@@ -154,8 +163,10 @@ def root_mount(host: Host, container: Container) -> Mount:
 
 
 def _render(
-    host: Host, container: Container, *, who: users.Identity, network: config.Network
-) -> config.Rendered:
+    host: Host, container: Container, *, who: users.Identity, network: "config.Network"
+) -> "config.Rendered":
+    from lxcpy.lxc import config
+
     directory = host.paths.container(container.key)
     env = dict(item.split("=", 1) for item in container.env)
     env.setdefault("HOME", who.home)
@@ -203,8 +214,10 @@ def payload_argv(container: Container, *, carries: bool) -> list[str]:
 
 
 def _settings(
-    host: Host, container: Container, items: dict[str, str], rendered: config.Rendered
+    host: Host, container: Container, items: dict[str, str], rendered: "config.Rendered"
 ) -> bytes:
+    from lxcpy.lxc import tools
+
     argv = tools.start_argv(
         container.key,
         host.paths.containers,
@@ -255,6 +268,8 @@ def _kill_monitor(host: Host, key: str) -> None:
 
 
 def _fail(container: Container, log: str) -> NoReturn:
+    from lxcpy.lxc import tools
+
     code, reason = tools.explain(log)
     hint = None if code != EXIT_FAILURE else "LXC's own words are shown with --debug"
     raise StartError(reason, exit_code=code, hint=hint, details=log)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from lxcpy import kernel, shell, state
+from lxcpy.containers import states
 from lxcpy.containers.logs import Piece
 from lxcpy.containers.logs import read as read_log
 from lxcpy.engine import image as images
-from lxcpy.engine import lifecycle
 from lxcpy.engine.host import Host
 from lxcpy.errors import LxcpyError, NotFoundError
 from lxcpy.model import Container, Image, State, Status
@@ -38,7 +38,7 @@ def _rows(host: Host) -> list[Row]:
     rows = []
     for container in host.containers.load_all()[0]:
         try:
-            now = lifecycle.state(host, container.key)
+            now = states.read(host.paths, container.key)
         except LxcpyError:
             continue  # damaged: `broken` tells
         rows.append(Row(container, now, names.get(container.key, "")))
@@ -50,7 +50,7 @@ def broken(host: Host) -> list[str]:
     containers, errors = host.containers.load_all()
     for container in containers:
         try:
-            lifecycle.state(host, container.key)
+            states.read(host.paths, container.key)
         except LxcpyError as error:
             errors.append(error)
     return [error.message for error in errors]
@@ -124,7 +124,7 @@ def inspect(host: Host, text: str, *, kind: str | None = None) -> dict[str, Any]
 def inspect_container(host: Host, key: str) -> dict[str, Any]:
     """A container in the field names of `docker inspect`."""
     container = host.containers.load(key)
-    now = lifecycle.state(host, key)
+    now = states.read(host.paths, key)
     directory = host.paths.container(key)
     address, _, length = now.address.partition("/")
     return {
