@@ -30,12 +30,15 @@ def decompressed(fd: int) -> Iterator[Readable]:
         if program is None:
             yield _Plain(fd, b"" if seekable else head)
             return
-        source = fd if seekable else _fed(head, fd)
+        feeder = None if seekable else _Feeder(head, fd)
+        source = feeder.out if feeder else fd
         try:
             out = stack.enter_context(shell.reading([program, "-dc"], source))
         finally:
-            if source != fd:
-                os.close(source)
+            if feeder:
+                os.close(feeder.out)
+        if feeder:
+            stack.callback(feeder.stop)
         _widen(out)
         yield _Unpacked(out, program, stack)
 
@@ -85,29 +88,45 @@ def _peek(fd: int) -> tuple[bytes, bool]:
     return head, False
 
 
-def _fed(head: bytes, fd: int) -> int:
-    """A pipe that gives `head` and then what `fd` gives.
+class _Feeder:
+    """A pipe, `out`, that gives `head` and then what `fd` gives, filled by a thread.
 
-    The thread is never waited for: it may hang in a read when the program has long ended. So it has
-    a descriptor of its own, and it cannot keep the process from exiting.
+    The thread is never waited for: it may hang in a read of a slow download. So it has a descriptor
+    of its own, and it cannot keep the process from exiting.
     """
-    from threading import Thread
 
-    out, into = os.pipe()
-    _widen(into)
-    Thread(target=_feed, args=(head, os.dup(fd), into), daemon=True).start()
-    return out
+    def __init__(self, head: bytes, fd: int) -> None:
+        from threading import Lock, Thread
 
+        self.out, self._into = os.pipe()
+        _widen(self._into)
+        self._lock = Lock()
+        self._over = False
+        Thread(target=self._feed, args=(head, os.dup(fd)), daemon=True).start()
 
-def _feed(data: bytes, fd: int, into: int) -> None:
-    with suppress(OSError):  # EPIPE: the program ended; a failed read: it will miss the rest
-        while data:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(into, view) :]
-            data = os.read(fd, PIECE)
-    os.close(into)
-    os.close(fd)
+    def _feed(self, data: bytes, fd: int) -> None:
+        with suppress(OSError):  # EPIPE: the program ended; a failed read: it will miss the rest
+            while data and not self._over:
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(self._into, view) :]
+                data = os.read(fd, PIECE)
+        with self._lock:
+            self._over = True
+            os.close(self._into)
+        os.close(fd)
+
+    def stop(self) -> None:
+        """Let the program see the end of its input, though the thread may hang in a read.
+
+        The number stays in use until the thread closes it, else it could write elsewhere.
+        """
+        with self._lock:
+            if not self._over:
+                self._over = True
+                null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+                os.dup2(null, self._into, inheritable=False)
+                os.close(null)
 
 
 def _widen(pipe: int) -> None:
