@@ -8,11 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from lxcpy.images.instructions import apply_changes
-
 Config = dict[str, Any]
-
-__all__ = ["apply_changes", "architecture", "new_config", "parse", "serialise"]
 
 # uname(2) -> (GOARCH, variant), the names that registries use
 ARCHITECTURES = {
@@ -54,6 +50,13 @@ def new_config(
         "history": [{key: value for key, value in entry.items() if value} for entry in entries],
     }
     return {key: value for key, value in whole.items() if value != ""}
+
+
+def apply_changes(config: Config, changes: Iterable[str]) -> Config:
+    """See `instructions.apply_changes`: loaded only here, since every command loads this module."""
+    from lxcpy.images import instructions
+
+    return instructions.apply_changes(config, changes)
 
 
 def serialise(config: Config) -> bytes:
