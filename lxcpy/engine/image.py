@@ -169,10 +169,11 @@ def _require_unused(host: Host, image: Image, text: str) -> None:
 
 
 def _remove_unused_layers(host: Host, candidates: Sequence[str]) -> None:
-    needed = {diff_id for image in image_store(host).all() for diff_id in image.layers}
+    images, damaged = image_store(host).load_all()
     containers, unreadable = host.containers.load_all()
-    if unreadable:
+    if damaged or unreadable:
         return  # who knows what those are made of: better a layer too many
+    needed = {diff_id for image in images for diff_id in image.layers}
     needed.update(diff_id for container in containers for diff_id in container.layers)
     for diff_id in candidates:
         if diff_id not in needed:

@@ -102,3 +102,11 @@ def test_podman_computes_the_same_ids(lxcpy: Lxcpy, tmp_path: Path) -> None:
     )
     assert image_id == json.loads(inspected.stdout)[0]["Id"]
     shutil.rmtree(place)
+
+
+def test_layers_that_a_damaged_image_may_share_are_kept(lxcpy: Lxcpy, busybox_tar: Path) -> None:
+    lxcpy("import", str(busybox_tar), "other", "-m", "another config, the same layer")
+    other = json.loads(lxcpy.out("inspect", "other"))[0]["Id"].removeprefix("sha256:")
+    Path(lxcpy.root, "images", f"{other}.json").write_bytes(b"damaged")
+    lxcpy("rmi", "busybox")
+    assert 1 == len(os.listdir(f"{lxcpy.root}/layers"))
