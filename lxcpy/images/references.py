@@ -10,9 +10,6 @@ from dataclasses import dataclass
 from lxcpy.errors import LxcpyError
 
 DEFAULT_TAG = "latest"
-DEFAULT_HOST = "docker.io"
-OLD_HOST = "index.docker.io"
-DEFAULT_FOLDER = "library"
 MAX_NAME = 255
 MAX_TAG = 128
 
@@ -75,15 +72,6 @@ def local_name(text: str) -> str:
     if reference.digest:
         raise _error(text, "a digest cannot be given to an image")
     return str(reference)
-
-
-def normalised(reference: Reference) -> Reference:
-    """The long form, in which docker compares: `busybox` is docker.io/library/busybox."""
-    host = DEFAULT_HOST if reference.host in ("", OLD_HOST) else reference.host
-    path = reference.path
-    if host == DEFAULT_HOST and "/" not in path:
-        path = f"{DEFAULT_FOLDER}/{path}"
-    return Reference(host, path, reference.tag, reference.digest)
 
 
 def _split(name: str) -> tuple[str, str]:

@@ -109,4 +109,4 @@ def test_layers_that_a_damaged_image_may_share_are_kept(lxcpy: Lxcpy, busybox_ta
     other = json.loads(lxcpy.out("inspect", "other"))[0]["Id"].removeprefix("sha256:")
     Path(lxcpy.root, "images", f"{other}.json").write_bytes(b"damaged")
     lxcpy("rmi", "busybox")
-    assert 1 == len(os.listdir(f"{lxcpy.root}/layers"))
+    assert len(os.listdir(f"{lxcpy.root}/layers")) == 1

@@ -5,7 +5,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lxcpy.errors import LxcpyError
-from lxcpy.images.references import Reference, local_name, normalised, parse
+from lxcpy.images.references import Reference, local_name, parse
 
 DIGEST = "sha256:" + "a" * 64
 
@@ -106,20 +106,3 @@ def test_local_names_are_kept_as_typed(text: str, expected: str) -> None:
 def test_a_digest_is_no_local_name() -> None:
     with pytest.raises(LxcpyError, match="a digest cannot be given"):
         local_name(f"a@{DIGEST}")
-
-
-@pytest.mark.parametrize(
-    ("short", "long"),
-    [
-        ("busybox", "docker.io/library/busybox:latest"),
-        ("team/app:1", "docker.io/team/app:1"),
-        ("index.docker.io/busybox", "docker.io/library/busybox"),
-        ("docker.io/busybox", "busybox"),
-    ],
-)
-def test_short_and_long_names_are_the_same(short: str, long: str) -> None:
-    assert normalised(parse(short)) == normalised(parse(long))
-
-
-def test_other_hosts_have_no_library() -> None:
-    assert str(normalised(parse("localhost/app"))) == "localhost/app:latest"

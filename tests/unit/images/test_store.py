@@ -39,12 +39,12 @@ def test_resolves_names_and_ids(store: ImageStore) -> None:
     other = store.add(config("b"))
     store.tag(image_id, "host:5000/team/app:1")
     store.tag(image_id, "busybox:latest")
-    store.tag(other, "docker.io/library/alpine:3")
+    store.tag(other, "host.example/library/alpine:3")
     wanted = {
         "busybox": image_id,
         "busybox:latest": image_id,
         "host:5000/team/app:1": image_id,
-        "docker.io/library/alpine:3": other,
+        "host.example/library/alpine:3": other,
         other: other,
         other[:12]: other,
         f"sha256:{image_id}": image_id,
