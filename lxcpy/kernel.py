@@ -1,7 +1,14 @@
-"""Facts read from /proc and /sys: what is derived from the kernel is never stored."""
+"""Facts of the kernel: the clock, /proc and /sys. What is derived here is never stored."""
 
 import os
+import time
 from functools import cache
+
+
+def now() -> str:
+    """The time in RFC 3339, UTC, with nanoseconds."""
+    second, nanosecond = divmod(time.time_ns(), 1_000_000_000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(second))}.{nanosecond:09d}Z"
 
 
 @cache

@@ -57,7 +57,7 @@ class Host:
         """The running containers, or all of them, newest first."""
         from lxcpy.engine import view
 
-        rows = view.containers(self._host, everything=everything)
+        rows, _ = view.containers(self._host, everything=everything)
         return [Container(self._host, row.container.key) for row in rows]
 
     def image(self, reference: str) -> "Image":

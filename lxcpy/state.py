@@ -26,7 +26,7 @@ def write_file(path: str, data: bytes, *, mode: int = 0o600, durable: bool = Tru
     try:
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
         try:
-            _write_all(fd, data)
+            write_all(fd, data)
             os.fchmod(fd, mode)  # the umask is the caller's
             if durable:
                 os.fsync(fd)
@@ -41,7 +41,8 @@ def write_file(path: str, data: bytes, *, mode: int = 0o600, durable: bool = Tru
         raise LxcpyError(f"cannot write {path}: {error.strerror}") from error
 
 
-def _write_all(fd: int, data: bytes) -> None:
+def write_all(fd: int, data: bytes) -> None:
+    """Write all of the data: write(2) may take less than it is given."""
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]

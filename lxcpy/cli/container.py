@@ -189,9 +189,10 @@ def ps(
 
     host = options.host(ctx)
     count = 1 if latest else last
-    rows = view.containers(host, everything=everything or count is not None)[:count]
-    for broken in view.broken(host):
-        output.warning(broken)
+    rows, unreadable = view.containers(host, everything=everything or count is not None)
+    rows = rows[:count]
+    for text in unreadable:
+        output.warning(text)
     if quiet:
         for row in rows:
             output.line(row.container.id if no_trunc else row.container.key)

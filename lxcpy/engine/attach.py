@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from lxcpy import state
 from lxcpy.engine.connection import CHUNK, Connection
 
 PROXIED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1,
@@ -71,10 +72,8 @@ def _send_input(link: Connection, fd: int) -> bool:
 
 def write_all(fd: int, data: bytes) -> None:
     """Write to a stream of ours. A reader that is gone ends us like any program of a pipeline."""
-    view = memoryview(data)
     try:
-        while view:
-            view = view[os.write(fd, view) :]
+        state.write_all(fd, data)
     except BrokenPipeError:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGPIPE)

@@ -5,11 +5,10 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
-from lxcpy import shell
+from lxcpy import kernel, shell
 from lxcpy.engine import image as images
 from lxcpy.engine import launch, lifecycle
 from lxcpy.engine.host import Host
-from lxcpy.engine.specs import now
 from lxcpy.errors import LxcpyError
 from lxcpy.model import Change, Container, Image, Layer
 
@@ -48,7 +47,7 @@ def commit(
         layer = _add_layer(host, container)
     store = images.layer_store(host)
     layers = [*(store.get(diff_id) for diff_id in container.layers), layer]
-    entry = {"created": now(), "created_by": " ".join(container.argv), "comment": message}
+    entry = {"created": kernel.now(), "created_by": " ".join(container.argv), "comment": message}
     history = [*base.get("history", ()), entry]
     return images.register(host, layers, config, history=history, name=reference, author=author)
 

@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
-from lxcpy import shell, state
+from lxcpy import kernel, shell, state
 from lxcpy.engine.host import Host
-from lxcpy.engine.specs import now
 from lxcpy.errors import InUseError, LxcpyError
 from lxcpy.images.layers import LayerStore
 from lxcpy.images.store import ImageStore
@@ -76,7 +75,7 @@ def import_image(
     with _opened(source) as fd, compression.decompressed(fd) as stream:
         layer = layer_store(host).add(_Counted(stream, progress) if progress else stream)
     origin = "-" if source == "-" else os.path.basename(source)
-    history = {"created": now(), "comment": message or f"Imported from {origin}"}
+    history = {"created": kernel.now(), "comment": message or f"Imported from {origin}"}
     return register(host, [layer], config, history=[history], name=reference)
 
 

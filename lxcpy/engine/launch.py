@@ -1,11 +1,11 @@
 """What a start needs: the root's branches, identity, network, the rendered files, the monitor."""
 
 import os
+import signal
 from typing import TYPE_CHECKING, NoReturn
 
 from lxcpy import kernel, paths, shell, state
-from lxcpy.containers import users
-from lxcpy.engine import specs
+from lxcpy.containers import states, users
 from lxcpy.engine.connection import Connection
 from lxcpy.engine.host import Host
 from lxcpy.errors import EXIT_FAILURE, LxcpyError, StartError
@@ -24,12 +24,9 @@ TINI_TARGET = "/dev/.lxcpy-tini"
 TINI = "/usr/bin/tini-static"
 
 
-def check(host: Host, container: Container) -> None:
-    """Find out before anything is made what would fail later."""
-    from lxcpy.lxc import config
-
-    config.check_environment(container.env)
-    users.identify(container.user, *user_files(container_files(host, container, new=True)))
+def check(host: Host, container: Container, below: list[str]) -> None:
+    """Find out before anything is made what would fail later; `below` as in `branches`."""
+    users.identify(container.user, *user_files(Union(host.driver, below[1:])))
     shell.find("lxc-start")
     if container.init and not os.path.exists(TINI):
         raise LxcpyError("--init needs tini-static", hint="apt-get install tini")
@@ -38,7 +35,10 @@ def check(host: Host, container: Container) -> None:
 
 
 def branches(host: Host, container: Container) -> list[str]:
-    """The branches below the writable one, top first: the placeholders, then the image's layers."""
+    """The branches below the writable one, top first: the placeholders, then the image's layers.
+
+    It reads a record for each layer: a verb asks once and passes the answer on.
+    """
     from lxcpy.engine.image import layer_store
 
     store = layer_store(host)
@@ -46,22 +46,19 @@ def branches(host: Host, container: Container) -> list[str]:
     return [f"{host.paths.container(container.key)}/init", *layers]
 
 
-def container_files(host: Host, container: Container, *, new: bool = False) -> Union:
-    """A view of a container's files without mounting them; of the image's while it is `new`."""
-    below = branches(host, container)
-    if new:
-        return Union(host.driver, below[1:])
+def container_files(host: Host, container: Container, below: list[str]) -> Union:
+    """A view of a container's files without mounting them."""
     return view(host.driver, below, f"{host.paths.container(container.key)}/upper")
 
 
-def prepare_root(host: Host, container: Container) -> None:
+def prepare_root(host: Host, container: Container, below: list[str]) -> None:
     """Fill the placeholder branch, and what the driver wants before the first mount.
 
     The placeholders lie on top of the image: LXC refuses a symbolic link in place of /dev or
     /etc/hosts, and follows one in a mount target on the host (LXC 5.0.2).
     """
     directory = host.paths.container(container.key)
-    files = container_files(host, container, new=True)
+    files = Union(host.driver, below[1:])
     for name, mode in PLACEHOLDERS.items():
         there = f"{directory}/init/{name}".rstrip("/")
         os.makedirs(there, exist_ok=True)
@@ -73,7 +70,7 @@ def prepare_root(host: Host, container: Container) -> None:
         os.chmod(there, mode)
     for name in RENDERED:
         os.close(os.open(f"{directory}/init/etc/{name}", os.O_CREAT | os.O_EXCL, 0o644))
-    host.driver.prepare(branches(host, container), f"{directory}/upper", f"{directory}/work")
+    host.driver.prepare(below, f"{directory}/upper", f"{directory}/work")
 
 
 def sweep(host: Host, key: str) -> None:
@@ -101,10 +98,11 @@ def start(
     directory = host.paths.container(container.key)
     if os.path.exists(f"{directory}/start.json"):
         sweep(host, container.key)
-    files = container_files(host, container)
+    below = branches(host, container)
+    files = container_files(host, container, below)
     who = users.identify(container.user, *user_files(files))
     _make_workdir(files, container, who)
-    mount = root_mount(host, container)
+    mount = root_mount(host, container, below)
     script = config.render_mount_script(
         container.key, mount, f"{directory}/rootfs", cache_dir=host.paths.cache
     )
@@ -113,7 +111,7 @@ def start(
         rendered = _render(host, container, who=who, network=link_up.network)
         state.write_file(f"{directory}/config", os.fsencode(rendered.text), durable=False)
         record = {
-            "started_at": specs.now(),
+            "started_at": kernel.now(),
             "boot_id": kernel.boot_id(),
             "address": link_up.address,
         }
@@ -152,10 +150,10 @@ def _make_workdir(files: Union, container: Container, who: users.Identity) -> No
         files.make_directory(container.workdir, uid=who.uid, gid=who.gid)
 
 
-def root_mount(host: Host, container: Container) -> Mount:
+def root_mount(host: Host, container: Container, below: list[str]) -> Mount:
     directory = host.paths.container(container.key)
     return host.driver.mount(
-        branches(host, container),
+        below,
         f"{directory}/upper",
         f"{directory}/work",
         f"{directory}/rootfs",
@@ -262,9 +260,8 @@ def _await_start(host: Host, container: Container, link: Connection) -> None:
 
 
 def _kill_monitor(host: Host, key: str) -> None:
-    record = state.read_record(f"{host.paths.run(key)}/monitor.json")
-    if record and kernel.alive(record["pid"], record["start"]):
-        os.kill(record["pid"], 9)
+    if monitor := states.read(host.paths, key).monitor:
+        os.kill(monitor[0], signal.SIGKILL)
 
 
 def _fail(container: Container, log: str) -> NoReturn:

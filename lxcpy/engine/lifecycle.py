@@ -28,10 +28,11 @@ def create(host: Host, spec: ContainerSpec, *, durable: bool = True) -> Containe
     if spec.name is not None:
         check_name(spec.name)
     container = specs.build(spec, images.get(host, spec.image))
-    launch.check(host, container)
+    below = launch.branches(host, container)
+    launch.check(host, container, below)
     host.containers.add(container, spec.name, durable=durable)
     try:
-        launch.prepare_root(host, container)
+        launch.prepare_root(host, container, below)
     except BaseException:
         remove(host, container.key)
         raise

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from lxcpy import kernel, state
@@ -31,8 +31,8 @@ def connected(host: Host, container: Container) -> Iterator[Link]:
         yield link
     except BaseException:
         if link.lease:
-            with suppress(FileNotFoundError):
-                os.unlink(link.lease)
+            with _locked(host):
+                addresses.release(*os.path.split(link.lease), owner=_owner(container))
         raise
 
 
@@ -41,16 +41,15 @@ def _unbridged(container: Container) -> Link:
 
 
 def _bridged(host: Host, container: Container) -> Link:
-    with state.lock(f"{host.paths.locks}/network-{host.bridge}", what=f"network {host.bridge}"):
+    with _locked(host):
         subnet = _subnet(host)
         bridge.ensure_bridge(host.bridge, subnet, table=nft_table(host.bridge))
         leases = f"{host.paths.leases}/{host.bridge}"
         os.makedirs(leases, mode=0o700, exist_ok=True)
-        own = os.getpid()
         address = addresses.claim(
             leases,
             subnet,
-            owner=f"{container.key} {own} {kernel.start_time(own)}",
+            owner=_owner(container),
             preferred=_last_address(host, container),
             is_alive=lambda owner: _is_alive(host, owner),
         )
@@ -65,6 +64,16 @@ def _bridged(host: Host, container: Container) -> Link:
         mac=addresses.mac(address),
     )
     return Link(network, address=f"{address}/{length}", lease=f"{leases}/{address}")
+
+
+def _locked(host: Host) -> AbstractContextManager[None]:
+    return state.lock(f"{host.paths.locks}/network-{host.bridge}", what=f"network {host.bridge}")
+
+
+def _owner(container: Container) -> str:
+    """Whose a lease is: the container's, and until it runs the process's that starts it."""
+    own = os.getpid()
+    return f"{container.key} {own} {kernel.start_time(own)}"
 
 
 def nft_table(name: str) -> str:

@@ -6,7 +6,7 @@ import stat
 import threading
 from dataclasses import dataclass
 
-from lxcpy import shell
+from lxcpy import shell, state
 from lxcpy.containers import users
 from lxcpy.engine import launch, lifecycle, specs
 from lxcpy.engine.attach import write_all
@@ -34,7 +34,7 @@ def prepare(host: Host, key: str, spec: ExecSpec) -> tuple[list[str], dict[str, 
     if not lifecycle.state(host, key).pid:
         raise LxcpyError(f"container {key} is not running", hint="lxcpy ps -a shows its state")
     container = host.containers.load(key)
-    files = launch.container_files(host, container)
+    files = launch.container_files(host, container, launch.branches(host, container))
     user = container.user if spec.user is None else spec.user
     who = users.identify(user, *launch.user_files(files))
     env = {"TERM": "xterm"} if spec.tty else {}
@@ -112,9 +112,7 @@ def _feed(to_in: int) -> None:
     """Copy our input; a thread of its own, since a program may write before it reads."""
     try:
         while data := os.read(0, CHUNK):
-            view = memoryview(data)
-            while view:
-                view = view[os.write(to_in, view) :]
+            state.write_all(to_in, data)
     except OSError:
         pass  # our terminal went, or the program reads no more
     os.close(to_in)

@@ -1,8 +1,8 @@
 """From what a user asks and what the image says to a container: the merging rules of docker."""
 
 import os
-import time
 
+from lxcpy import kernel
 from lxcpy.errors import EXIT_NOT_FOUND, LxcpyError, StartError
 from lxcpy.model import Container, ContainerSpec, Image
 from lxcpy.shell import PATH
@@ -10,12 +10,6 @@ from lxcpy.shell import PATH
 HOSTNAME_LIMIT = 63  # of one DNS label; LXC refuses more than 64
 HOSTNAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.")
 NETWORKS = ("bridge", "none", "host")
-
-
-def now() -> str:
-    """The time in RFC 3339, UTC, with nanoseconds."""
-    second, nanosecond = divmod(time.time_ns(), 1_000_000_000)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(second))}.{nanosecond:09d}Z"
 
 
 def build(spec: ContainerSpec, image: Image) -> Container:
@@ -45,7 +39,7 @@ def build(spec: ContainerSpec, image: Image) -> Container:
         raise LxcpyError(f"no such network: {spec.network}", hint=f"one of {', '.join(NETWORKS)}")
     return Container(
         id=container_id,
-        created=now(),
+        created=kernel.now(),
         image=spec.image,
         image_id=image.id,
         layers=image.layers,

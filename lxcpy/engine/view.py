@@ -28,32 +28,21 @@ class Row:
     name: str
 
 
-def containers(host: Host, *, everything: bool = False) -> list[Row]:
-    """The running containers, or all of them, newest first."""
-    return [row for row in _rows(host) if everything or row.state.pid]
-
-
-def _rows(host: Host) -> list[Row]:
+def containers(host: Host, *, everything: bool = False) -> tuple[list[Row], list[str]]:
+    """The running containers, or all of them, newest first; and why others cannot be read."""
     names = host.containers.names()
+    found, errors = host.containers.load_all()
     rows = []
-    for container in host.containers.load_all()[0]:
+    for container in found:
         try:
             now = states.read(host.paths, container.key)
-        except LxcpyError:
-            continue  # damaged: `broken` tells
-        rows.append(Row(container, now, names.get(container.key, "")))
-    return sorted(rows, key=lambda row: row.container.created, reverse=True)
-
-
-def broken(host: Host) -> list[str]:
-    """A line for each container whose records cannot be read."""
-    containers, errors = host.containers.load_all()
-    for container in containers:
-        try:
-            states.read(host.paths, container.key)
         except LxcpyError as error:
             errors.append(error)
-    return [error.message for error in errors]
+        else:
+            if everything or now.pid:
+                rows.append(Row(container, now, names.get(container.key, "")))
+    rows.sort(key=lambda row: row.container.created, reverse=True)
+    return rows, [error.message for error in errors]
 
 
 def logs(host: Host, key: str) -> Iterator[Piece]:
@@ -211,7 +200,7 @@ def info(host: Host) -> dict[str, Any]:
     """The host and this root in numbers, as `docker info` tells them."""
     from lxcpy import __version__
 
-    rows = _rows(host)
+    rows, unreadable = containers(host, everything=True)
     running = sum(1 for row in rows if row.state.pid)
     with open("/proc/meminfo", encoding="ascii") as file:
         memory = int(file.readline().split()[1]) * 1024
@@ -235,7 +224,7 @@ def info(host: Host) -> dict[str, Any]:
         ),
         "ServerVersion": __version__,
         "LxcVersion": lxc_version(),
-        "Warnings": broken(host),
+        "Warnings": unreadable,
     }
 
 

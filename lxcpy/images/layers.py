@@ -49,7 +49,7 @@ class LayerStore:
                 return present
             record = {"diff_id": done.diff_id, "size": done.size, "entries": done.entries}
             state.write_record(
-                f"{scratch}/layer.json", {**record, "created": _now()}, durable=False
+                f"{scratch}/layer.json", {**record, "created": kernel.now()}, durable=False
             )
             _sync_file_system(scratch)  # cheaper than an fsync for each of 10,000 files
             return self._place(scratch, done.diff_id, done.size)
@@ -198,9 +198,3 @@ def _sync_file_system(path: str) -> None:
             raise OSError(number, os.strerror(number))
     finally:
         os.close(fd)
-
-
-def _now() -> str:
-    import datetime
-
-    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

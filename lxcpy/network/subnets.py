@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from lxcpy.errors import LxcpyError
+from lxcpy.network import resolv
 from lxcpy.network.addresses import parse_subnet, to_number
 
 # Private /16s (RFC 1918) that the defaults of others leave alone: docker 172.17-31, podman 10.88,
@@ -70,11 +71,9 @@ def addresses(text: str) -> Iterator[Range]:
 
 def name_servers(text: str) -> Iterator[Range]:
     """The IPv4 name servers of a resolv.conf(5); others need no care."""
-    for line in text.splitlines():
-        fields = line.split()
-        if len(fields) > 1 and fields[0] == "nameserver":
-            with suppress(LxcpyError):
-                yield to_number(fields[1]), to_number(fields[1])
+    for address in resolv.name_servers(text):
+        with suppress(LxcpyError):
+            yield to_number(address), to_number(address)
 
 
 def _read(path: str) -> str:

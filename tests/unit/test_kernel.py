@@ -60,3 +60,9 @@ def test_the_boot_has_an_id() -> None:
 
 def test_file_systems_are_names_alone() -> None:
     assert {"proc", "tmpfs"} <= kernel.filesystems()
+
+
+def test_now_is_rfc_3339_with_nanoseconds() -> None:
+    text = kernel.now()
+    assert len(text) == len("2024-05-06T07:08:09.123456789Z")
+    assert (text[10], text[19], text[-1]) == ("T", ".", "Z")

@@ -134,9 +134,3 @@ def test_an_empty_command_name_is_not_found() -> None:
     with pytest.raises(StartError) as caught:
         specs.build(spec(command=("",)), image())
     assert caught.value.exit_code == 127
-
-
-def test_now_is_rfc_3339_with_nanoseconds() -> None:
-    text = specs.now()
-    assert len(text) == len("2024-05-06T07:08:09.123456789Z")
-    assert (text[10], text[19], text[-1]) == ("T", ".", "Z")

@@ -79,8 +79,9 @@ def test_status_line(monkeypatch: pytest.MonkeyPatch, now: State, words: str) ->
 def test_containers_are_listed_newest_first(host: Host) -> None:
     for digits, created, name in (("1", "2024-01", "old"), ("2", "2024-03", "new")):
         host.containers.add(container(digits, created=created), name, durable=False)
-    assert [row.name for row in view.containers(host, everything=True)] == ["new", "old"]
-    assert view.containers(host) == []
+    rows, unreadable = view.containers(host, everything=True)
+    assert ([row.name for row in rows], unreadable) == (["new", "old"], [])
+    assert view.containers(host) == ([], [])
 
 
 def test_a_broken_container_is_told_and_hurts_no_other(host: Host) -> None:
@@ -90,8 +91,9 @@ def test_a_broken_container_is_told_and_hurts_no_other(host: Host) -> None:
     start = f"{host.paths.container(container('3').key)}/start.json"
     for path in (spec, start):
         Path(path).write_text("{")
-    assert [row.name for row in view.containers(host, everything=True)] == ["name1"]
-    assert sorted(text.partition(" is damaged")[0] for text in view.broken(host)) == [spec, start]
+    rows, unreadable = view.containers(host, everything=True)
+    assert [row.name for row in rows] == ["name1"]
+    assert sorted(text.partition(" is damaged")[0] for text in unreadable) == [spec, start]
 
 
 def test_a_config_is_shown_as_it_was_rendered(host: Host) -> None:
